@@ -1,0 +1,1 @@
+"""Runs rules over documents, proves their edits, and writes the result; knows no rule."""

@@ -1,0 +1,137 @@
+"""The words of the engine: rule, finding, refusal, note, impact, severity."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import TYPE_CHECKING
+
+from codemods.engine.edits import Edit
+
+if TYPE_CHECKING:
+    from codemods.engine.context import Context
+    from codemods.repository import Document
+
+
+class Severity(Enum):
+    """`error` fails a check; warnings alone do not, unless `--strict`."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Impact(IntEnum):
+    """What a change does to a running installation, mildest first."""
+
+    NONE = 0
+    RELOAD = 1
+    RESTART = 2
+    RECREATE = 3
+    REPLACE = 4
+    PIPELINE = 5
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+class Role(Enum):
+    """What a file is to the stack."""
+
+    COMPOSE = "compose"
+    NGINX = "nginx"
+    TERRAFORM = "terraform"
+    CONFIG = "config"
+    CLEANUP = "cleanup"
+    PIPELINE = "pipeline"
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """Another place that a finding is about; offsets count characters of that file's text."""
+
+    path: str
+    start: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong at `start`-`end` of the document, and the edits to its text that put it right.
+
+    `writes` are the data paths that the edits change (see `codemods.engine.difference`); a prefix covers
+    everything below it. Empty for edits that only touch comments.
+    """
+
+    start: int
+    end: int
+    message: str
+    edits: tuple[Edit, ...] = ()
+    writes: tuple[tuple[str, ...], ...] = ()
+    related: tuple[Related, ...] = ()
+    impact: Impact | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A place that must change but will not be touched, and what the user can do about it."""
+
+    start: int
+    reason: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something the user should know about the document; nothing is to be done."""
+
+    message: str
+
+
+Outcome = Finding | Refusal | Note
+Check = Callable[["Context", "Document"], Iterable[Outcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A check of every document of one role. Its module's docstring is its documentation."""
+
+    id: str
+    role: Role
+    check: Check
+    severity: Severity
+    impact: Impact
+    since: str
+    task: str = ""
+
+    @property
+    def page(self) -> str:
+        """The rule's documentation: its module's docstring."""
+        return inspect.cleandoc(sys.modules[self.check.__module__].__doc__ or "")
+
+    @property
+    def title(self) -> str:
+        """The first line of its page."""
+        return self.page.partition("\n")[0]
+
+    def __call__(self, context: Context, document: Document) -> Iterable[Outcome]:
+        return self.check(context, document)
+
+
+def rule(
+    id: str,
+    role: Role,
+    *,
+    severity: Severity = Severity.ERROR,
+    impact: Impact,
+    since: str,
+    task: str = "",
+) -> Callable[[Check], Rule]:
+    """Turn a function of context and document into a rule."""
+
+    def decorate(check: Check) -> Rule:
+        return Rule(id, role, check, severity, impact, since, task)
+
+    return decorate
