@@ -1,0 +1,369 @@
+"""Reading YAML with exact positions, from the event stream of ruamel.yaml's parser.
+
+Nodes keep what a composer throws away: an alias stays an alias with its own position, and a block collection ends
+where its last content ends, not where the next token begins. Aliases are never expanded, so a small file that
+expands to gigabytes stays small.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from codemods.engine.difference import Data, Path
+from codemods.errors import ParseError
+
+MAX_DEPTH = 100
+_COLON = re.compile(r"\s*:")
+_PROPERTIES = re.compile(r"(?:[&!]\S*\s+)*")
+
+
+@dataclass(eq=False, slots=True)
+class Node:
+    """Characters `start` to `end` of the text; `start` includes an anchor and a tag."""
+
+    start: int
+    end: int
+    anchor: str | None
+    tag: str | None
+
+
+@dataclass(eq=False, slots=True)
+class Scalar(Node):
+    """`style` is "" (plain), "'", '"', "|" or ">"; an empty value has start == end, right after its colon or dash."""
+
+    value: str
+    style: str
+
+
+@dataclass(eq=False, slots=True)
+class Alias(Node):
+    """`*name`; `target` is the anchored node."""
+
+    target: Node
+
+
+@dataclass(eq=False, slots=True)
+class Sequence(Node):
+    """`[…]` when `flow`, else `- …` lines."""
+
+    items: list[Node]
+    flow: bool
+
+
+@dataclass(eq=False, slots=True)
+class Pair:
+    """One key and its value."""
+
+    key: Node
+    value: Node
+
+    @property
+    def name(self) -> str | None:
+        """The key's text, None for a key that is no scalar."""
+        return self.key.value if isinstance(self.key, Scalar) else None
+
+
+@dataclass(eq=False, slots=True)
+class Mapping(Node):
+    """`{…}` when `flow`, else `key: …` lines."""
+
+    pairs: list[Pair]
+    flow: bool
+
+    def get(self, name: str) -> Pair | None:
+        """The first pair of that name; merged mappings (`<<`) are not looked into."""
+        return next((pair for pair in self.pairs if pair.name == name), None)
+
+    def value(self, name: str) -> Node | None:
+        """The value of that name with an alias resolved, or None."""
+        pair = self.get(name)
+        return resolve(pair.value) if pair else None
+
+
+@dataclass(eq=False)
+class YamlFile:
+    """A text and the root nodes of its documents."""
+
+    text: str
+    documents: list[Node]
+    aliases: list[Alias] = field(default_factory=list)
+
+    @property
+    def root(self) -> Mapping | None:
+        """The mapping at the root of the first document, None where there is none."""
+        return self.documents[0] if self.documents and isinstance(self.documents[0], Mapping) else None
+
+    @cached_property
+    def data(self) -> Data:
+        """Plain data: one document's data, or the list of all; scalars are (plain?, text), aliases `*name`."""
+        documents = [_data(node) for node in self.documents]
+        return documents[0] if len(documents) == 1 else documents
+
+    def source(self, node: Node) -> str:
+        """The text of a node as written, with its anchor and tag."""
+        return self.text[node.start : node.end]
+
+    def content_start(self, node: Node) -> int:
+        """Where a node begins behind its anchor and tag."""
+        if node.anchor is None and node.tag is None:
+            return node.start
+        match = _PROPERTIES.match(self.text, node.start, node.end)
+        return match.end() if match else node.start
+
+    def column(self, offset: int) -> int:
+        """Zero-based column of an offset, in characters."""
+        return offset - self.line_start(offset)
+
+    def line_start(self, offset: int) -> int:
+        """Offset of the first character of a line."""
+        return self.text.rfind("\n", 0, offset) + 1
+
+    def path_of(self, wanted: Node) -> Path:
+        """The data path of a node, as `data` would show it."""
+        for number, document in enumerate(self.documents):
+            path = _find(document, wanted, (str(number),) if len(self.documents) > 1 else ())
+            if path is not None:
+                return path
+        raise ValueError("no node of this file")
+
+    def holders(self, wanted: Node) -> list[Node]:
+        """The nodes from a document's root down to a node, both included."""
+        for document in self.documents:
+            found = [node for node in walk(document) if node.start <= wanted.start and wanted.end <= node.end]
+            if wanted in found:
+                return found[: found.index(wanted) + 1]
+        raise ValueError("no node of this file")
+
+    def users(self, node: Node) -> list[Alias]:
+        """The aliases that name this very node."""
+        return [alias for alias in self.aliases if alias.target is node]
+
+
+def resolve(node: Node) -> Node:
+    """The node itself, or what an alias stands for."""
+    return node.target if isinstance(node, Alias) else node
+
+
+def text_of(node: Node | None) -> str | None:
+    """The text of a scalar or of the scalar that an alias names; None for anything else."""
+    if node is None:
+        return None
+    target = resolve(node)
+    return target.value if isinstance(target, Scalar) else None
+
+
+def merged(mapping: Mapping, depth: int = 0) -> Iterator[tuple[Pair, Mapping]]:
+    """Yield the pairs of a mapping and of those merged into it by `<<`, each with the mapping that holds it.
+
+    Own pairs come first, so the first pair of a name is the one that counts.
+    """
+    yield from ((pair, mapping) for pair in mapping.pairs if pair.name != "<<")
+    if depth > MAX_DEPTH:
+        return
+    for pair in mapping.pairs:
+        if pair.name == "<<":
+            value = resolve(pair.value)
+            for base in value.items if isinstance(value, Sequence) else [value]:
+                target = resolve(base)
+                if isinstance(target, Mapping):
+                    yield from merged(target, depth + 1)
+
+
+def duplicate_key(node: Node) -> Pair | None:
+    """The first pair anywhere below whose key stands a second time in its mapping."""
+    for mapping in walk(node):
+        if isinstance(mapping, Mapping):
+            seen = set()
+            for pair in mapping.pairs:
+                if pair.name is not None and pair.name != "<<":
+                    if pair.name in seen:
+                        return pair
+                    seen.add(pair.name)
+    return None
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """Yield a node and all below it, aliases not followed."""
+    yield node
+    if isinstance(node, Mapping):
+        for pair in node.pairs:
+            yield from walk(pair.key)
+            yield from walk(pair.value)
+    elif isinstance(node, Sequence):
+        for item in node.items:
+            yield from walk(item)
+
+
+def parse(text: str) -> YamlFile:
+    """Read a text without BOM, all its documents. Raises ParseError for what no YAML parser of ours accepts.
+
+    The C parser refuses a few things that real CI servers accept (duplicate anchors); the pure one gets a second try.
+    """
+    if "\x00" in text:
+        raise ParseError("not a text: it contains NUL characters", text.index("\x00"))
+    try:
+        return _Composer(text, pure=False).compose()
+    except ParseError as error:
+        try:
+            return _Composer(text, pure=True).compose()
+        except ParseError:
+            raise error from None
+
+
+def _find(node: Node, wanted: Node, path: Path) -> Path | None:
+    if node is wanted:
+        return path
+    if not node.start <= wanted.start <= node.end:
+        return None
+    children: list[tuple[str, Node]] = []
+    if isinstance(node, Mapping):
+        children = [(pair.name or "", pair.value) for pair in node.pairs]
+    elif isinstance(node, Sequence):
+        children = [(str(number), item) for number, item in enumerate(node.items)]
+    found = (_find(child, wanted, (*path, name)) for name, child in children)
+    return next((inner for inner in found if inner is not None), None)
+
+
+def _data(node: Node) -> Data:
+    match node:
+        case Alias():
+            return f"*{node.anchor}"
+        case Scalar():
+            return (node.tag or ("plain" if not node.style else "text"), node.value)
+        case Sequence():
+            return [_data(item) for item in node.items]
+        case Mapping():
+            data: dict[str, Data] = {}
+            for pair in node.pairs:
+                name = pair.name if pair.name is not None else repr(_data(pair.key))
+                while name in data:
+                    name += "#"
+                data[name] = _data(pair.value)
+            return data
+    raise TypeError(type(node))
+
+
+def _events(text: str, pure: bool) -> Iterator[Any]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        if pure:
+            import warnings
+
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield from YAML(typ="safe", pure=True).parse(text)
+        else:
+            try:
+                from _ruamel_yaml import CParser
+            except ImportError:
+                yield from YAML(typ="safe", pure=True).parse(text)
+                return
+            parser = CParser(text)
+            while (event := parser.get_event()) is not None:
+                yield event
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ParseError(f"invalid YAML: {problem}", min(mark.index, len(text)) if mark else 0) from None
+    except (ValueError, UnicodeError, RecursionError, IndexError) as error:
+        raise ParseError(f"invalid YAML: {error}") from None
+
+
+class _Composer:
+    """Builds nodes from events."""
+
+    def __init__(self, text: str, *, pure: bool) -> None:
+        self.text = text
+        self.events = _events(text, pure)
+        self.anchors: dict[str, Node] = {}
+        self.aliases: list[Alias] = []
+
+    def compose(self) -> YamlFile:
+        documents = []
+        for event in self.events:
+            if type(event).__name__ == "DocumentStartEvent":
+                self.anchors = {}
+                documents.append(self.node(next(self.events), event.end_mark.index, 0))
+        return YamlFile(self.text, documents, self.aliases)
+
+    def node(self, event: Any, after: int, depth: int) -> Node:
+        """Compose the node that begins with `event`; `after` is where an empty value stands."""
+        if depth > MAX_DEPTH:
+            raise ParseError(f"nested more than {MAX_DEPTH} deep", event.start_mark.index)
+        kind = type(event).__name__
+        if kind == "ScalarEvent":
+            return self.scalar(event, after)
+        start = event.start_mark.index
+        if kind == "AliasEvent":
+            if event.anchor not in self.anchors:
+                raise ParseError(f"alias *{event.anchor} has no anchor", start)
+            alias = Alias(start, event.end_mark.index, event.anchor, None, self.anchors[event.anchor])
+            self.aliases.append(alias)
+            return alias
+        tag = str(event.tag) if event.tag else None
+        flow = bool(event.flow_style)
+        end = event.end_mark.index
+        if kind == "SequenceStartEvent":
+            sequence = Sequence(start, end, event.anchor, tag, [], flow)
+            self.register(sequence)
+            self.items(sequence, depth)
+            return sequence
+        mapping = Mapping(start, end, event.anchor, tag, [], flow)
+        self.register(mapping)
+        self.pairs(mapping, depth)
+        return mapping
+
+    def register(self, node: Node) -> None:
+        if node.anchor is not None:
+            self.anchors[node.anchor] = node
+
+    def scalar(self, event: Any, after: int) -> Scalar:
+        start, end, style = event.start_mark.index, event.end_mark.index, event.style or ""
+        tag = str(event.tag) if event.tag else None
+        if style in ("|", ">"):
+            end = self.block_end(start, end)
+        elif not style and not event.value and event.anchor is None and tag is None:
+            start = end = after
+        node = Scalar(start, end, event.anchor, tag, event.value, style)
+        self.register(node)
+        return node
+
+    def block_end(self, start: int, end: int) -> int:
+        """End of a block scalar's last line; trailing blank lines belong to it only when kept (`|+`)."""
+        body = self.text[start:end]
+        if "+" in body.partition("\n")[0].partition("#")[0]:
+            return end - (len(body) - len(body.removesuffix("\n").removesuffix("\r")))
+        return start + len(body.rstrip(" \t\r\n"))
+
+    def items(self, sequence: Sequence, depth: int) -> None:
+        after = sequence.end
+        for event in self.events:
+            if type(event).__name__ == "SequenceEndEvent":
+                sequence.end = event.end_mark.index if sequence.flow else after
+                return
+            if not sequence.flow:
+                dash = self.text.find("-", after if sequence.items else sequence.start, event.end_mark.index + 1)
+                empty = dash + 1 if dash >= 0 else after
+            else:
+                empty = event.start_mark.index
+            item = self.node(event, empty, depth + 1)
+            sequence.items.append(item)
+            after = item.end
+
+    def pairs(self, mapping: Mapping, depth: int) -> None:
+        after = mapping.end
+        for event in self.events:
+            if type(event).__name__ == "MappingEndEvent":
+                mapping.end = event.end_mark.index if mapping.flow else after
+                return
+            key = self.node(event, event.start_mark.index, depth + 1)
+            colon = _COLON.match(self.text, key.end)
+            value = self.node(next(self.events), colon.end() if colon else key.end, depth + 1)
+            mapping.pairs.append(Pair(key, value))
+            after = value.end
