@@ -1,0 +1,1 @@
+"""The caching recipe: one module per task of the plan."""

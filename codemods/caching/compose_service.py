@@ -1,0 +1,303 @@
+"""Add the private registry to the compose stack.
+
+Three places: the service, the port that nginx publishes, and nginx's `depends_on`. The service is written like the
+registry above it, pair by pair: image, restart policy, networks and health check are the sibling's own text, and
+other keys come along when all registries share them. Its data directory and configuration are its own.
+
+Not for: a stack whose nginx is not in the compose file; then only the service is added.
+
+Evidence: facts 10, 23.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from codemods.engine.context import Context
+from codemods.engine.edits import Edit
+from codemods.engine.model import Finding, Impact, Note, Outcome, Refusal, Role, rule
+from codemods.errors import CannotEdit
+from codemods.facts.compose import ComposeFacts, Service
+from codemods.formats.yaml import (
+    Alias,
+    Mapping,
+    Node,
+    Pair,
+    Scalar,
+    Sequence,
+    YamlFile,
+    duplicate_key,
+    resolve,
+    text_of,
+)
+from codemods.formats.yaml_edits import (
+    Source,
+    add_pairs,
+    append_item,
+    block_lines,
+    copied,
+    dash_column,
+    flow_source,
+    insert_lines,
+    line_end,
+    lines_of,
+    pair_end,
+)
+from codemods.repository import Document
+
+_CLONED = ("image", "restart", "networks", "healthcheck", "<<")
+_NEVER_CLONED = ("ports", "container_name", "volumes", "hostname", "depends_on")
+
+
+@rule("compose-add-private-registry", Role.COMPOSE, impact=Impact.RECREATE, since="0.1.0", task="2")
+def check(context: Context, document: Document) -> Iterator[Outcome]:
+    """Yield the service, the port and the dependency that are missing."""
+    file, facts = document.yaml, context.compose
+    services = file.root.value("services") if file.root else None
+    if facts is None or not isinstance(services, Mapping):
+        return
+    if duplicate := duplicate_key(services):
+        yield Refusal(duplicate.key.start, f"the key {duplicate.name} stands twice", "remove one of the two")
+        return
+    yield from _service(context, file, facts, services)
+    if facts.nginx is None:
+        yield Note("no nginx service: the private registry's port is not published")
+        return
+    nginx = services.value(facts.nginx.name)
+    if isinstance(nginx, Mapping):
+        yield from _port(context, file, facts, nginx)
+        yield from _dependency(context, file, facts, nginx)
+
+
+def _service(context: Context, file: YamlFile, facts: ComposeFacts, services: Mapping) -> Iterator[Outcome]:
+    registry = context.settings.registry
+    siblings = [service for service in facts.registries if service.name != registry.service]
+    taken = next((s for s in facts.services.values() if s.container == registry.service), None)
+    if not siblings:
+        yield Refusal(services.start, "no registry service to take as a model", "name another file in paths.compose")
+        return
+    model = _model(facts, siblings)
+    present = facts.services.get(registry.service)
+    if present:
+        if difference := _other_content(present, _data_directory(context, model)):
+            yield Refusal(
+                next(pair.key.start for pair in services.pairs if pair.name == registry.service),
+                f"the service {registry.service} exists with other content: {difference}",
+                "set registry.name in codemod.toml to another name, or rename this service",
+            )
+    elif taken:
+        yield Refusal(
+            services.start,
+            f"the container name {registry.service} is taken by the service {taken.name}",
+            "set registry.name in codemod.toml to another name",
+        )
+    else:
+        pair = services.get(model.name)
+        if pair is None or not isinstance(pair.value, Mapping) or services.flow or pair.value.flow:
+            raise CannotEdit(
+                "the registry services are not written as blocks", "add the service by hand", services.start
+            )
+        lines = _clone(context, file, facts, pair, model)
+        edit = insert_lines(file, pair_end(pair), lines, file.column(pair.key.start))
+        yield Finding(
+            pair.key.start,
+            pair.key.end,
+            f"no service {registry.service}; it goes after {model.name}",
+            (Edit(edit.start, edit.end, edit.new),),
+            (("services", registry.service),),
+        )
+
+
+def _model(facts: ComposeFacts, siblings: list[Service]) -> Service:
+    """The last registry before nginx; the last of all when they stand behind it."""
+    names = list(facts.services)
+    end = names.index(facts.nginx.name) if facts.nginx else len(names)
+    return next((service for service in reversed(siblings) if service.name in names[:end]), siblings[-1])
+
+
+def _other_content(present: Service, data: str) -> str:
+    """What makes a service of our name another thing than our registry; empty when it is ours."""
+    if not present.name.startswith("registry") or not present.image:
+        return f"its image is {present.image or 'not named'}"
+    if present.data_directory != data:
+        return f"it keeps its data in {present.data_directory}, not in {data}"
+    return ""
+
+
+def _data_directory(context: Context, model: Service) -> str:
+    """Our data directory: beside the model's when that is a path, else under the stack's directory."""
+    directory = model.data_directory or ""
+    parent = directory.rpartition("/")[0] if "/" in directory else f"{context.stack.directory}/data"
+    return f"{parent}/{context.settings.registry.name}"
+
+
+def _clone(context: Context, file: YamlFile, facts: ComposeFacts, pair: Pair, model: Service) -> list[str]:
+    """Lines of the new service behind a gap like the one before the model."""
+    registry = context.settings.registry
+    mapping = pair.value
+    assert isinstance(mapping, Mapping)
+    siblings = [resolve(other.value) for other in _registry_pairs(file, facts)]
+    step = file.column(mapping.pairs[0].key.start) - file.column(pair.key.start)
+    lines = [f"{registry.service}:"]
+    for inner in mapping.pairs:
+        name = inner.name or ""
+        if name == "container_name":
+            new = [f"container_name: {registry.service}"]
+        elif name == "volumes":
+            new = _volumes(context, file, inner, model)
+        elif name in _CLONED or (name not in _NEVER_CLONED and _shared(name, siblings)):
+            new = lines_of(file, inner)
+            if inner.value.anchor and not isinstance(inner.value, Alias):
+                new = [f"{name}: *{inner.value.anchor}"]
+            if name not in ("image", "<<") and re.search(rf"\b{re.escape(model.short_name)}\b", "\n".join(new)):
+                continue
+        else:
+            continue
+        lines += [" " * step + line if line else line for line in new]
+    return [*_gap(context, file, facts, pair, model), *lines]
+
+
+def _registry_pairs(file: YamlFile, facts: ComposeFacts) -> list[Pair]:
+    services = file.root.value("services") if file.root else None
+    names = {service.name for service in facts.registries}
+    return [pair for pair in services.pairs if pair.name in names] if isinstance(services, Mapping) else []
+
+
+def _shared(name: str, siblings: list[Node]) -> bool:
+    """Whether all registries, and more than one, have the same value under a key."""
+    file = YamlFile("", [])
+    values = []
+    for sibling in siblings:
+        node = sibling.value(name) if isinstance(sibling, Mapping) else None
+        values.append(repr(YamlFile(file.text, [node]).data) if node else None)
+    return len(values) > 1 and len(set(values)) == 1
+
+
+def _volumes(context: Context, file: YamlFile, pair: Pair, model: Service) -> list[str]:
+    """The model's data and configuration mounts with our own sources; other mounts are its own affair."""
+    sequence = resolve(pair.value)
+    if not isinstance(sequence, Sequence):
+        raise CannotEdit("volumes is no list", "write it as a list", pair.key.start)
+    config = model.mounted_from(model.config_target) if model.config_target else None
+    directory = config.rpartition("/")[0] if config and "/" in config else context.stack.directory
+    sources = {
+        model.data_directory: _data_directory(context, model),
+        config: f"{directory}/{context.settings.registry.config_name}",
+    }
+    items = []
+    for item in map(resolve, sequence.items):
+        if isinstance(item, Mapping) and (old := text_of(item.value("source"))) in sources:
+            items.append(copied(file, item) | {"source": sources[old]})
+        elif isinstance(item, Scalar) and (old := item.value.partition(":")[0].rstrip("/")) in sources:
+            source = file.text[file.content_start(item) : item.end].replace(
+                item.value.partition(":")[0], sources[old], 1
+            )
+            items.append(Source(source))
+    if config is None:
+        items.append(f"{directory}/{context.settings.registry.config_name}:/etc/docker/registry/config.yml:ro")
+    if sequence.flow:
+        return [f"volumes: {flow_source(items)}"]
+    dash = dash_column(file, sequence) - file.column(pair.key.start) if pair.value is sequence else 2
+    return block_lines("volumes", items, step=2, dash=dash)
+
+
+def _gap(context: Context, file: YamlFile, facts: ComposeFacts, pair: Pair, model: Service) -> list[str]:
+    """Blank lines and a banner comment as they stand before the model, the banner with our name."""
+    start = file.line_start(pair.key.start)
+    above = file.text[:start].replace("\r\n", "\n").split("\n")[:-1]
+    gap: list[str] = []
+    while above and (not above[-1].strip() or above[-1].lstrip().startswith("#")):
+        gap.insert(0, above.pop().strip())
+    if above and above[-1].strip() == "services:":
+        return [""] * (1 if file.text[line_end(file.text, pair_end(pair)) :].startswith(("\n\n", "\r\n\r\n")) else 0)
+    name = context.settings.registry.name
+    short = re.compile(re.escape(model.short_name), re.IGNORECASE)
+    renamed = [short.sub(lambda match: _like(match.group(), name), line) for line in gap]
+    return [line for old, line in zip(gap, renamed, strict=True) if not old or old != line]
+
+
+def _like(model: str, name: str) -> str:
+    """`name` in the capitals of the model."""
+    return name.upper() if model.isupper() else name.capitalize() if model[0].isupper() else name
+
+
+def _port(context: Context, file: YamlFile, facts: ComposeFacts, nginx: Mapping) -> Iterator[Outcome]:
+    assert facts.nginx is not None
+    port = context.settings.registry.port
+    for service in facts.services.values():
+        for published in service.ports:
+            if published.published != port:
+                continue
+            if service.name == facts.nginx.name and published.target == port:
+                return
+            yield Refusal(
+                nginx.start,
+                f"host port {port} is taken: {service.name} publishes {published.published}:{published.target}",
+                "set registry.port in codemod.toml to a free port",
+            )
+            return
+    if nginx.value("network_mode"):
+        yield Note(f"{facts.nginx.name} uses network_mode: port {port} needs no publishing")
+        return
+    pair = nginx.get("ports")
+    if pair is None or not isinstance(pair.value, Sequence) or not pair.value.items:
+        raise CannotEdit(
+            f"{facts.nginx.name} has no list `ports` of its own", f"publish {port}:{port} by hand", nginx.start
+        )
+    sequence = pair.value
+    yield Finding(
+        pair.key.start,
+        pair.key.end,
+        f"{facts.nginx.name} does not publish port {port}",
+        tuple(append_item(file, sequence, _port_item(file, sequence, port))),
+        (("services", facts.nginx.name, "ports", "+"),),
+        impact=Impact.RECREATE,
+    )
+
+
+def _port_item(file: YamlFile, sequence: Sequence, port: int) -> object:
+    """The last item with our port in place of its two: same quotes, same address, same form."""
+    last = resolve(sequence.items[-1])
+    if isinstance(last, Mapping):
+        copy: dict[str, object] = copied(file, last)
+        return copy | {"target": Source(str(port)), "published": _number_like(copy.get("published"), port)}
+    source = file.text[file.content_start(last) : last.end]
+    match = re.fullmatch(r"""(['"]?)((?:.*:)?)\d+:\d+((?:/\w+)?)\1""", source)
+    if not match:
+        raise CannotEdit("the last port has a form of its own", f"publish {port}:{port} by hand", last.start)
+    quote, address, protocol = match.groups()
+    return Source(f"{quote}{address}{port}:{port}{protocol}{quote}")
+
+
+def _number_like(published: object, port: int) -> Source:
+    quoted = isinstance(published, Source) and published.text[:1] in "'\""
+    return Source(f'"{port}"' if quoted else str(port))
+
+
+def _dependency(context: Context, file: YamlFile, facts: ComposeFacts, nginx: Mapping) -> Iterator[Outcome]:
+    assert facts.nginx is not None
+    name = context.settings.registry.service
+    pair = nginx.get("depends_on")
+    if pair is None:
+        return
+    registries = {service.name for service in facts.registries}
+    where = ("services", facts.nginx.name, "depends_on")
+    value = pair.value
+    if isinstance(value, Mapping) and value.pairs:
+        if value.get(name):
+            return
+        last = next((entry for entry in reversed(value.pairs) if entry.name in registries), value.pairs[-1])
+        edits = add_pairs(file, value, {name: copied(file, resolve(last.value))}, after=last)
+        writes = (*where, name)
+    elif isinstance(value, Sequence) and value.items:
+        names = [text_of(item) for item in value.items]
+        if name in names:
+            return
+        index = max((number for number, item in enumerate(names) if item in registries), default=len(names) - 1)
+        edits = append_item(file, value, name, after=index)
+        writes = (*where, "+")
+    else:
+        raise CannotEdit("depends_on is neither a map nor a list of its own", f"add {name} by hand", pair.key.start)
+    message = f"{facts.nginx.name} does not wait for {name}"
+    yield Finding(pair.key.start, pair.key.end, message, tuple(edits), (writes,))

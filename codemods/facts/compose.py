@@ -1,0 +1,153 @@
+"""What the compose file says: services, what they mount, publish and depend on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from codemods.errors import ParseError
+from codemods.formats.yaml import Mapping, Node, Sequence, YamlFile, merged, resolve, text_of
+
+_REGISTRY_HEADS = (
+    "",
+    "library",
+    "docker.io",
+    "docker.io/library",
+    "distribution",
+    "docker.io/distribution",
+    "ghcr.io/distribution",
+)
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A bind mount or named volume: `source` as written, `target` in the container."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Port:
+    """A published port; `address` is empty when all addresses are bound."""
+
+    published: int
+    target: int
+    address: str = ""
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service; `container` is its container_name, else its name."""
+
+    name: str
+    image: str
+    container: str
+    mounts: tuple[Mount, ...] = ()
+    ports: tuple[Port, ...] = ()
+
+    @property
+    def short_name(self) -> str:
+        """`kyverno` for `registry-kyverno`."""
+        return self.name.removeprefix("registry-")
+
+    def mounted_from(self, target: str) -> str | None:
+        """The source of the mount at `target`."""
+        return next((mount.source for mount in self.mounts if mount.target == target), None)
+
+    @property
+    def data_directory(self) -> str | None:
+        """Where a registry keeps its data on the host."""
+        return self.mounted_from("/var/lib/registry")
+
+    @property
+    def nginx_config(self) -> Mount | None:
+        """Where nginx's configuration comes from."""
+        return next(
+            (
+                mount
+                for mount in self.mounts
+                if mount.target.startswith("/etc/nginx/") and mount.target.endswith(".conf")
+            ),
+            None,
+        )
+
+    @property
+    def config_target(self) -> str | None:
+        """Path of a registry's configuration in the container: it differs between registry:2 and registry:3."""
+        targets = ("/etc/docker/registry/config.yml", "/etc/distribution/config.yml")
+        return next((mount.target for mount in self.mounts if mount.target in targets), None)
+
+
+@dataclass(frozen=True)
+class ComposeFacts:
+    """`registries` run Distribution, in the order of the file; `nginx` is the service in front of them."""
+
+    services: dict[str, Service]
+    registries: tuple[Service, ...]
+    nginx: Service | None
+
+
+def read_compose(file: YamlFile) -> ComposeFacts:
+    """Read the facts; raises ParseError when the file is no compose file."""
+    root = file.root
+    services = root.value("services") if root else None
+    if not isinstance(services, Mapping):
+        raise ParseError("not a compose file: it has no mapping `services`")
+    found = [_service(pair.name, resolve(pair.value)) for pair, _ in merged(services) if pair.name]
+    by_name = {service.name: service for service in reversed(found)}
+    ordered = [by_name[service.name] for service in found]
+    registries = tuple(service for service in ordered if is_registry_image(service.image))
+    return ComposeFacts({service.name: service for service in ordered}, registries, _front(ordered))
+
+
+def is_registry_image(image: str) -> bool:
+    """Whether an image reference names Distribution: `registry:2`, `docker.io/library/registry`, `distribution/…`."""
+    repository = image.split("@")[0]
+    head, _, last = repository.rpartition("/")
+    return head in _REGISTRY_HEADS and last.split(":")[0] in ("registry", "distribution")
+
+
+def _front(services: list[Service]) -> Service | None:
+    """The nginx in front: it mounts an nginx configuration, or at least runs the image."""
+    running = [service for service in services if service.image.split("@")[0].rpartition("/")[2].startswith("nginx")]
+    mounting = [service for service in running if service.nginx_config]
+    return next(iter(mounting or running), None)
+
+
+def _service(name: str, node: Node) -> Service:
+    pairs = {pair.name: resolve(pair.value) for pair, _ in reversed(list(merged(node)))} if isinstance(
+        node, Mapping) else {}  # fmt: skip
+    return Service(
+        name,
+        text_of(pairs.get("image")) or "",
+        text_of(pairs.get("container_name")) or name,
+        tuple(mount for item in _items(pairs.get("volumes")) if (mount := _mount(item))),
+        tuple(port for item in _items(pairs.get("ports")) if (port := _port(item))),
+    )
+
+
+def _items(node: Node | None) -> list[Node]:
+    return [resolve(item) for item in node.items] if isinstance(node, Sequence) else []
+
+
+def _mount(item: Node) -> Mount | None:
+    if isinstance(item, Mapping):
+        source, target = text_of(item.value("source")), text_of(item.value("target"))
+        return Mount(source or "", target) if target else None
+    parts = (text_of(item) or "").split(":")
+    return Mount(parts[0].rstrip("/") or "/", parts[1].rstrip("/")) if len(parts) > 1 else None
+
+
+def _port(item: Node) -> Port | None:
+    if isinstance(item, Mapping):
+        published, target = text_of(item.value("published")), text_of(item.value("target"))
+        return _numbers(published or "", target or "", text_of(item.value("host_ip")) or "")
+    text = (text_of(item) or "").partition("/")[0]
+    rest, _, target = text.rpartition(":")
+    address, _, published = rest.rpartition(":")
+    return _numbers(published, target, address)
+
+
+def _numbers(published: str, target: str, address: str) -> Port | None:
+    """Port ranges and variables are no single port: None."""
+    return Port(int(published), int(target), address) if published.isdigit() and target.isdigit() else None
