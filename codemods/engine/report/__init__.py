@@ -1,0 +1,1 @@
+"""What a run has to say, in every format of the contract."""
