@@ -47,6 +47,11 @@ class Build:
         found = self.setting(name)
         return resolve(found[0].value) if found else None
 
+    def position(self, name: str) -> int:
+        """Where a setting's value stands; the image's place when there is no such setting."""
+        found = self.setting(name)
+        return found[0].value.start if found else self.image.value.start
+
     @property
     def repositories(self) -> list[str] | None:
         """The `repo` setting as the plugin sees it; None when it comes from a secret or is no text."""

@@ -135,9 +135,15 @@ def newline_at(text: str, offset: int) -> str:
 
 
 def insert_lines(file: YamlFile, after: int, lines: list[str], indent: int) -> Edit:
-    """Insert lines below the line that holds offset `after`, each indented by `indent` spaces."""
+    """Insert lines below the line that holds offset `after`, each indented by `indent` spaces.
+
+    Raises CannotEdit behind a block of text (`|`) that ends the file in an open line: its value would gain a line end.
+    """
     newline = newline_at(file.text, after)
     end = line_end(file.text, after)
+    if end == len(file.text) and any(isinstance(node, Scalar) and node.style in ("|", ">") and node.end == end
+                                     for root in file.documents for node in walk(root)):  # fmt: skip
+        raise CannotEdit("the file ends inside a block of text", "end the file with a line end", after)
     return Edit(end, end, "".join(newline + (" " * indent + line if line else "") for line in lines))
 
 
