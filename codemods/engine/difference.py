@@ -14,7 +14,7 @@ A path is a tuple of strings: `("services", "nginx", "ports", "+")`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
@@ -69,8 +69,18 @@ def _entry_differences(old: list[Entry], new: list[Entry], path: Path) -> Iterat
             yield from ((*path, name) for name in names_new[j1:j2])
 
 
-def _opcodes(old: list[str], new: list[str]) -> Sequence[tuple[str, int, int, int, int]]:
-    return SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+def _opcodes(old: list[str], new: list[str]) -> list[tuple[str, int, int, int, int]]:
+    """Opcodes that keep what both ends share: among equal items SequenceMatcher alone may match the wrong ones."""
+    shorter = min(len(old), len(new))
+    head = next((i for i in range(shorter) if old[i] != new[i]), shorter)
+    tail = next((i for i in range(shorter - head) if old[-1 - i] != new[-1 - i]), shorter - head)
+    end_old, end_new = len(old) - tail, len(new) - tail
+    middle = SequenceMatcher(None, old[head:end_old], new[head:end_new], autojunk=False).get_opcodes()
+    return [
+        ("equal", 0, head, 0, head),
+        *((tag, i1 + head, i2 + head, j1 + head, j2 + head) for tag, i1, i2, j1, j2 in middle),
+        ("equal", end_old, len(old), end_new, len(new)),
+    ]
 
 
 def _numbered(entries: list[Entry]) -> list[str]:

@@ -15,10 +15,14 @@ from typing import Any
 
 from codemods.engine.difference import Data, Path
 from codemods.errors import ParseError
+from codemods.formats.comments import Comment, comment_at
 
 MAX_DEPTH = 100
 _COLON = re.compile(r"\s*:")
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)*")
+_LAYOUT = re.compile(r"(?:[&!]\S*|\s+|#[^\r\n\x85\u2028\u2029]*)*")
+"""What may stand in a scalar's span before its content."""
+_COMMENT = re.compile(r"(?<!\S)#[^\r\n\x85\u2028\u2029]*")
 
 
 @dataclass(eq=False, slots=True)
@@ -102,6 +106,45 @@ class YamlFile:
         """Plain data: one document's data, or the list of all; scalars are (plain?, text), aliases `*name`."""
         documents = [_data(node) for node in self.documents]
         return documents[0] if len(documents) == 1 else documents
+
+    @cached_property
+    def comments(self) -> list[Comment]:
+        """All comments, in the order of the text."""
+        found = []
+        position = 0
+        for start, end in (*self._contents(), (len(self.text), len(self.text))):
+            found += (comment_at(self.text, *match.span()) for match in _COMMENT.finditer(self.text, position, start))
+            position = end
+        return found
+
+    def _contents(self) -> Iterator[tuple[int, int]]:
+        """Spans of the text in which `#` begins no comment: what scalars say."""
+        for document in self.documents:
+            for node in walk(document):
+                if isinstance(node, Scalar) and node.start < node.end:
+                    start = node.start
+                    if (node.anchor or node.tag) and (layout := _LAYOUT.match(self.text, start, node.end)):
+                        start = layout.end()
+                    if node.style in ("|", ">"):
+                        header = self.text.find("\n", start, node.end)
+                        start = header if header >= 0 else node.end
+                    yield start, node.end
+
+    def names_at(self, offset: int) -> Path:
+        """The keys of the mappings around an offset, outermost first; places in lists do not count."""
+        names: list[str] = []
+        waiting = list(self.documents)
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, Sequence):
+                waiting += (item for item in node.items if item.start <= offset < item.end)
+            elif isinstance(node, Mapping):
+                for pair in node.pairs:
+                    if pair.key.start <= offset < max(pair.value.end, pair.key.end):
+                        names.append(pair.name or "")
+                        waiting = [pair.value]
+                        break
+        return tuple(names)
 
     def source(self, node: Node) -> str:
         """The text of a node as written, with its anchor and tag."""

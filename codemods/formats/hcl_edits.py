@@ -1,0 +1,105 @@
+"""Edits of HCL texts in the style that the text already has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from codemods.engine.edits import Edit, apply_edits
+from codemods.errors import CannotEdit
+from codemods.formats.comments import Comment
+from codemods.formats.hcl import HclFile, Heredoc, List, String, Value, walk
+
+_REST_OF_LINE = re.compile(r"(?:[ \t\r]|/\*.*?\*/)*(?:(?:#|//)[^\n]*)?\n", re.DOTALL)
+
+
+def insert_element(
+    file: HclFile, values: List, after: int, source: str, *, comment: str = "", gap: bool = False
+) -> list[Edit]:
+    """Insert an element behind element `after`, on lines of its own where the neighbour ends its line.
+
+    `source` is HCL, its lines after the first indented relative to the first. `comment` is a whole comment for the
+    line above and `gap` asks for a blank line above that; inside a line both are left out. Raises CannotEdit.
+    """
+    neighbour, comma = values.children[after], values.commas[after]
+    behind = neighbour.end if comma is None else comma + 1
+    rest = _REST_OF_LINE.match(file.text, behind)
+    indentation = _element_indentation(file, values, after)
+    newline = newline_after(file.text, neighbour.end)
+    element = newline.join([source.split("\n")[0], *(indentation + line for line in source.split("\n")[1:])])
+    if comma is None and neighbour.end in {value.end for value in walk(neighbour) if isinstance(value, Heredoc)}:
+        raise CannotEdit(
+            "the last element is a heredoc without a comma", "put a comma on the line below its end", neighbour.start
+        )
+    if rest is None:
+        new = f", {element}" if comma is None else f" {element},"
+        return [Edit(behind, behind, new)]
+    lines = [""] * gap + [indentation + comment] * bool(comment) + [indentation + element]
+    newline = newline_after(file.text, rest.end() - 1)
+    if comma is not None:
+        return [Edit(rest.end(), rest.end(), newline.join(lines) + "," + newline)]
+    return [Edit(behind, behind, ","), Edit(rest.end(), rest.end(), newline.join(lines) + newline)]
+
+
+def copied(file: HclFile, value: Value, changes: Iterable[Edit] = ()) -> str:
+    """The source of a value with some changes in it, for `insert_element`. Raises CannotEdit for heredocs."""
+    if any(isinstance(inner, Heredoc) for inner in walk(value)):
+        raise CannotEdit("a heredoc cannot be copied with another indentation", "add a copy by hand", value.start)
+    moved = [Edit(edit.start - value.start, edit.end - value.start, edit.new) for edit in changes]
+    first, *others = apply_edits(file.text[value.start : value.end], moved).split("\n")
+    start = file.line_start(value.start)
+    indentation = re.compile(r"[ \t]*").match(file.text, start)
+    assert indentation
+    return "\n".join(line.rstrip("\r") for line in [first, *(line.removeprefix(indentation[0]) for line in others)])
+
+
+def replace_in_string(file: HclFile, string: String, start: int, end: int, new: str) -> Edit:
+    """Replace `text[start:end]` inside a string by the plain text `new`, escaped as needed; insert when they are equal.
+
+    Raises CannotEdit where the span cuts through an escape or a template, or where there would be a new template.
+    """
+    places = file.decode(string).places
+    escaped = quoted(new)
+    before, behind = file.text[string.start + 1 : start][-1:] + escaped, file.text[end : string.end - 1][:1]
+    cuts = any(start < inner_end and end > inner_start for inner_start, inner_end in string.templates)
+    makes = re.search(r"[$%]\{", before) or (before.endswith(("$", "%")) and behind in ("$", "%", "{"))
+    if start not in places or end not in places or cuts or makes:
+        raise CannotEdit("the string cannot be changed at this place", "change it by hand", start)
+    return Edit(start, end, escaped)
+
+
+def quoted(text: str) -> str:
+    """Plain text as it is written between the quotes of a string, templates aside."""
+    for plain, escaped in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")):
+        text = text.replace(plain, escaped)
+    return text
+
+
+def insert_comment(file: HclFile, neighbour: Comment, text: str, *, before: bool = False) -> Edit:
+    """Insert a comment line below a comment that has a line of its own, or above it, indented like it."""
+    indentation = file.indentation(neighbour.start)
+    if indentation is None or "\n" in text:
+        raise CannotEdit("the comment stands behind code", "give it a line of its own", neighbour.start)
+    newline = newline_after(file.text, neighbour.end)
+    if before:
+        start = file.line_start(neighbour.start)
+        return Edit(start, start, f"{indentation}{text}{newline}")
+    return Edit(neighbour.end, neighbour.end, f"{newline}{indentation}{text}")
+
+
+def newline_after(text: str, offset: int) -> str:
+    """The line end of the line of `offset`; of the line before where it is the last and has none."""
+    end = text.find("\n", offset)
+    if end < 0:
+        end = text.rfind("\n", 0, offset)
+    return "\r\n" if end > 0 and text[end - 1] == "\r" else "\n"
+
+
+def _element_indentation(file: HclFile, values: List, index: int) -> str:
+    """The blanks before an element that begins its line, the nearest one."""
+    for element in sorted(values.children, key=lambda child: abs(child.start - values.children[index].start)):
+        found = file.indentation(element.start)
+        if found is not None:
+            return found
+    line = file.text[file.line_start(values.start) : values.start]
+    return line[: len(line) - len(line.lstrip(" \t"))] + "  "
