@@ -60,11 +60,13 @@ class Row:
     cache_images: Form
     buildkit_config: Config
     source: str
+    parses_logins: bool = True
+    """Whether it stops at a registry in `logins` that Go cannot read as a URL; not known before 3.1 (facts 36)."""
 
 
 VERSIONS = (
-    Row((1, 0), Form.LIST, Form.ABSENT, Form.ABSENT, Config.ALL, "config.go at v1.0.0"),
-    Row((2, 1), Form.LIST, Form.LIST, Form.ABSENT, Config.ALL, "config.go at v2.1.0"),
+    Row((1, 0), Form.LIST, Form.ABSENT, Form.ABSENT, Config.ALL, "config.go at v1.0.0", False),
+    Row((2, 1), Form.LIST, Form.LIST, Form.ABSENT, Config.ALL, "config.go at v2.1.0", False),
     Row((3, 1), Form.STRING, Form.STRING, Form.LIST, Config.ALL, "config.go at v3.1.0 (commit ef56bac)"),
     Row((5, 0), Form.STRING, Form.STRING, Form.LIST, Config.INSECURE, "config.go at 134731e, docs.md at 81c95d5"),
     Row((6, 0), Form.ESCAPED_LIST, Form.STRING, Form.LIST, Config.UNPROVEN, "plugin.go at 9cda4cb, woodpecker#5321"),

@@ -7,6 +7,7 @@ from codemods.caching.step_edits import StepEdits
 from codemods.engine.context import Context
 from codemods.errors import CannotEdit, SettingsError
 from codemods.facts.pipelines import Build
+from codemods.facts.privileged import is_privileged
 from codemods.formats.yaml import Scalar, YamlFile, resolve
 from codemods.formats.yaml_edits import replace_scalar
 
@@ -41,25 +42,10 @@ def _pinned(image: str, pinned: str, scheme: str) -> str:
 def _check_privilege(context: Context, build: Build, image: str) -> None:
     """Refuse a tag that the server's own list of privileged plugins would not match (facts 38)."""
     allowed = context.stack.plugins_privileged
-    if allowed is None or any(_matches(entry.strip(), image) for entry in allowed.split(",") if entry.strip()):
+    if allowed is None or is_privileged(allowed, image):
         return
     raise CannotEdit(
         f"{image} is not privileged by {context.stack.plugins_privileged_at}: {allowed}",
         f"add {image.split(':')[0]} without a tag, or {image}, to that line",
         build.image.value.start,
     )
-
-
-def _matches(entry: str, image: str) -> bool:
-    """An entry with a tag matches that image only, one without matches every tag."""
-    expanded = _expanded(image)
-    return (
-        _expanded(entry) == expanded
-        if ":" in entry
-        else _expanded(entry).rpartition(":")[0] == expanded.rpartition(":")[0]
-    )
-
-
-def _expanded(image: str) -> str:
-    name = image.removeprefix("index.").removeprefix("docker.io/").removeprefix("library/")
-    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"

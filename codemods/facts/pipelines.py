@@ -72,15 +72,21 @@ def normal_key(name: str) -> str:
 
 def texts(node: Node | None) -> list[str] | None:
     """Comma-separated parts of a scalar or of all items of a list, commas inside `${…}` left alone; else None."""
+    found = parts(node)
+    return None if found is None else [part for _, part in found]
+
+
+def parts(node: Node | None) -> list[tuple[Scalar, str]] | None:
+    """The same as `texts`, each part with the scalar that holds it."""
     if node is None:
         return []
     items = [resolve(item) for item in node.items] if isinstance(node, Sequence) else [node]
-    parts: list[str] = []
+    found: list[tuple[Scalar, str]] = []
     for item in items:
         if not isinstance(item, Scalar):
             return None
-        parts += (part.strip() for part in _NOT_COMMA.findall(item.value) if part.strip())
-    return parts
+        found += ((item, part.strip()) for part in _NOT_COMMA.findall(item.value) if part.strip())
+    return found
 
 
 def read_builds(file: YamlFile) -> list[Build]:

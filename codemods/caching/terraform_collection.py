@@ -1,0 +1,142 @@
+"""The crontab line that collects the private registry's garbage, among its siblings in the provision list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from codemods.caching.collection import (
+    is_live,
+    is_stopped,
+    live_command,
+    mentions,
+    plain,
+    rename_spans,
+    stopped_command,
+)
+from codemods.caching.terraform_site import Site, config_file
+from codemods.engine.edits import Edit
+from codemods.engine.model import Outcome, Refusal
+from codemods.errors import CannotEdit
+from codemods.facts.compose import Service
+from codemods.facts.terraform import CronJob
+from codemods.formats.hcl_edits import copied, insert_element
+
+_CONFIG = "/etc/docker/registry/config.yml"
+
+
+def provide_collection(site: Site) -> Iterator[Outcome]:
+    """Yield the missing line, or the verified form of the plan's line."""
+    jobs = [job for job in site.facts.cron_jobs if "garbage-collect" in job.line.command]
+    present = [
+        job
+        for job in jobs
+        if mentions(job.line.command, site.container) or mentions(job.line.command, site.data_directory)
+    ]
+    known = [(job, service) for job in jobs if job not in present and (service := _collected(site, job))]
+    copies = {_renamed(site, job, service) for job, service in known}
+    for job in present:
+        yield from _present_collection(site, job, copies)
+    if present:
+        return
+    if not known:
+        raise CannotEdit(
+            "no crontab line in the list collects a sibling registry's garbage",
+            f"add a line for {site.container} by hand, in the form ( crontab -l; echo '…' ) | crontab -",
+        )
+    job, service = known[-1]
+    start = site.element(job.index).start
+    if not job.alone:
+        raise CannotEdit("the last crontab line shares its element with others", "give each line an element", start)
+    changes = job.line.at(*_next_time(site, job))
+    if site.context.settings.verified:
+        changes.append(Edit(job.line.command_start, job.line.command_end, _stopped(site, job)))
+    else:
+        offset = job.line.command_start
+        changes += [
+            Edit(a + offset, b + offset, new) for a, b, new in rename_spans(job.line.command, _names(site, service))
+        ]
+    edits = [Edit(*job.span(edit.start, edit.end), edit.new) for edit in changes]
+    source = copied(site.file, site.element(job.index), edits)
+    message = f"no crontab line collects the garbage of {site.container}"
+    yield site.finding(job.index, message, insert_element(site.file, site.elements, job.index, source), "+")
+
+
+def _present_collection(site: Site, job: CronJob, copies: set[str]) -> Iterator[Outcome]:
+    """Nothing for the profile's own form, the verified form for the plan's, a refusal for everything else."""
+    command, container = job.line.command, site.container
+    start = site.element(job.index).start
+    live = command in {*copies, live_command(container, _CONFIG)}
+    if not site.context.settings.verified:
+        if is_stopped(command, container):
+            yield Refusal(
+                start,
+                f"the garbage of {container} is already collected as in profile verified; as-written would do it live",
+                'keep profile = "verified"',
+            )
+        elif not live:
+            yield _foreign(site, job)
+    elif is_stopped(command, container):
+        return
+    elif live or is_live(command, container):
+        span = job.span(job.line.command_start, job.line.command_end)
+        edits = [Edit(*span, _stopped(site, job))]
+        message = f"the garbage of {container} is collected while it runs, which destroys images"
+        yield site.finding(job.index, message, edits, str(job.index))
+    else:
+        yield _foreign(site, job)
+
+
+def _foreign(site: Site, job: CronJob) -> Refusal:
+    return Refusal(
+        site.element(job.index).start,
+        f"a crontab line for {site.container} exists with other content: {job.line.command}",
+        "take the line out, or set registry.name in codemod.toml to another name",
+    )
+
+
+def _collected(site: Site, job: CronJob) -> Service | None:
+    """The sibling that a crontab line is about."""
+    command = job.line.command
+    for service in site.siblings:
+        if any(mentions(command, name) for name, _ in _names(site, service)):
+            return service
+    return None
+
+
+def _names(site: Site, sibling: Service) -> list[tuple[str, str]]:
+    """A sibling's names and paths in commands, and ours."""
+    return [
+        (sibling.container, plain(site.container)),
+        (sibling.name, site.registry.service),
+        (sibling.data_directory or "", plain(site.data_directory)),
+        (config_file(sibling), plain(site.destination)),
+    ]
+
+
+def _renamed(site: Site, job: CronJob, sibling: Service) -> str:
+    command = job.line.command
+    for start, end, new in reversed(rename_spans(command, _names(site, sibling))):
+        command = command[:start] + new + command[end:]
+    return command
+
+
+def _stopped(site: Site, job: CronJob) -> str:
+    service = site.ours or site.siblings[-1]
+    nginx = site.compose.nginx.container if site.compose.nginx else ""
+    return stopped_command(job.line.command, site.container, service.image, service.config_target or _CONFIG, nginx)
+
+
+def _next_time(site: Site, job: CronJob) -> tuple[int, int | None]:
+    """The next free five minutes after a line: over the hour when it names one, else within the hour."""
+    line = job.line
+    start = site.element(job.index).start
+    if line.minute is None or (line.hour is None and not line.every_hour):
+        raise CannotEdit(f"the schedule {line.schedule} has no plain minute and hour", "write it as numbers", start)
+    taken = {(other.line.minute, other.line.hour) for other in site.facts.cron_jobs}
+    span, hour = (60, 0) if line.hour is None else (24 * 60, line.hour)
+    for minutes in range(5, span, 5):
+        later = divmod((hour * 60 + line.minute + minutes) % span, 60)
+        time = (later[1], None if line.hour is None else later[0])
+        if time not in taken and (later[1], None) not in taken:
+            return time
+    raise CannotEdit("no five minutes are free for another crontab line", "move one of the siblings", start)

@@ -1,0 +1,143 @@
+"""What references name: the registry of an image, the entries of a cache setting, the registry of a login."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from codemods.caching.plugin import Form
+from codemods.facts.pipelines import Build
+from codemods.formats.yaml import Mapping, Node, Scalar, Sequence, merged, resolve, text_of
+
+CACHE_KEYS = ("cache_from", "cache_to", "cache_images")
+DOCKER_HUB = "docker.io"
+_HUB_HOSTS = (DOCKER_HUB, "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com", "hub.docker.com")
+_FIELDS = re.compile(r"(?:\$\{[^}]*\}|\\(?!,)|[^,\\])+")
+_NO_CREDENTIALS = ("registry", "mirrors")
+
+
+@dataclass
+class CacheEntry:
+    """One cache that a setting means, in whatever form it is written; `node` is the scalar in which it begins."""
+
+    node: Scalar
+    type: str = "registry"
+    reference: str = ""
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CacheWriter:
+    """A step that writes a cache, with the path of its pipeline."""
+
+    path: str
+    build: Build
+    entry: CacheEntry
+
+
+@dataclass(frozen=True)
+class Login:
+    """A registry that a step logs in to: `host` as Docker keeps it, None when it is not written out."""
+
+    host: str | None
+    registry: Node | None
+    has_credentials: bool
+
+
+def registry_of(reference: str) -> str | None:
+    """`host:port` of an image reference; None when a variable stands in its place."""
+    first, slash, _ = reference.partition("/")
+    if "$" in first:
+        return None
+    is_host = slash and ("." in first or ":" in first or first == "localhost")
+    return _canonical_host(first) if is_host else DOCKER_HUB
+
+
+def login_host(registry: str) -> str | None:
+    """`host:port` under which Docker keeps a login; scheme and path do not count, the port does (facts 36)."""
+    host = re.sub(r"\A[a-z]+://", "", registry.strip(), flags=re.IGNORECASE).partition("/")[0]
+    return None if "$" in host else _canonical_host(host)
+
+
+def _canonical_host(host: str) -> str:
+    host = host.lower()
+    return DOCKER_HUB if host in _HUB_HOSTS or not host else host
+
+
+def cache_entries(build: Build, key: str) -> list[CacheEntry]:
+    """The caches of one setting, commas read as the writer meant them: `type=…` begins the next long form."""
+    found: list[CacheEntry] = []
+    for node, text in _fields(build.value(key)):
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or "/" in name:
+            found.append(CacheEntry(node, reference=text.strip()))
+        elif name == "type":
+            found.append(CacheEntry(node, type=value))
+        elif name == "ref" and (not found or found[-1].reference):
+            found.append(CacheEntry(node, reference=value))
+        elif name == "ref":
+            found[-1].reference = value
+        elif found:
+            found[-1].attributes[name] = value
+    return found
+
+
+def _fields(node: Node | None) -> Iterator[tuple[Scalar, str]]:
+    for item in node.items if isinstance(node, Sequence) else [node]:
+        scalar = resolve(item) if item else None
+        if isinstance(scalar, Scalar):
+            yield from ((scalar, text) for text in _FIELDS.findall(scalar.value) if text.strip())
+
+
+def written_caches(build: Build) -> list[CacheEntry]:
+    """The caches in registries that a step writes, by `cache_to` or `cache_images`, where its version has them."""
+    row = build.plugin.row
+    has_target = row is None or row.cache_to is not Form.ABSENT
+    has_images = row is None or row.cache_images is not Form.ABSENT
+    entries = [
+        *(cache_entries(build, "cache_to") if has_target else ()),
+        *(cache_entries(build, "cache_images") if has_images else ()),
+    ]
+    return [entry for entry in entries if entry.type == "registry" and entry.reference]
+
+
+def read_cache_writers(builds: Iterable[tuple[str, Build]]) -> dict[str, list[CacheWriter]]:
+    """The steps that write each cache, by its reference."""
+    found: dict[str, list[CacheWriter]] = {}
+    for path, build in builds:
+        if build.plugin.kind != "other":
+            for entry in written_caches(build):
+                found.setdefault(entry.reference, []).append(CacheWriter(path, build, entry))
+    return found
+
+
+def logins_of(build: Build) -> list[Login] | None:
+    """All logins of a step, the default one first; None when they are not all written out.
+
+    `secrets` and `environment` of a step may hold credentials under names that are not seen here.
+    """
+    if any(pair.name in ("secrets", "environment") for pair, _ in merged(build.step)):
+        return None
+    found = []
+    if build.setting("username") and build.setting("password"):
+        registry = build.value("registry")
+        found.append(_login(registry, default=registry is None, has_credentials=True))
+    listed = build.value("logins")
+    if listed is not None and not isinstance(listed, Sequence):
+        return None
+    for item in listed.items if isinstance(listed, Sequence) else ():
+        entry = resolve(item)
+        if not isinstance(entry, Mapping):
+            return None
+        pairs = {pair.name or "": pair.value for pair, _ in reversed(list(merged(entry)))}
+        registry = resolve(pairs["registry"]) if "registry" in pairs else None
+        has_credentials = any(name not in _NO_CREDENTIALS for name in pairs)
+        found.append(_login(registry, default=registry is None, has_credentials=has_credentials))
+    return None if any(login.host is None for login in found) else found
+
+
+def _login(registry: Node | None, *, default: bool, has_credentials: bool) -> Login:
+    text = text_of(registry)
+    host = DOCKER_HUB if default else login_host(text) if text is not None else None
+    return Login(host, registry, has_credentials)
