@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +39,7 @@ class CommitError(CodemodError):
 
 @dataclass(frozen=True, slots=True)
 class CommitStep:
-    """The files of one commit; `trailer` is a line such as `Codemod: apply-caching RULE`."""
+    """The files of one commit, by their paths below the root; `trailer` is a line such as `Codemod: apply-caching RULE`."""
 
     message: str
     paths: tuple[str, ...]
@@ -114,6 +114,9 @@ def commit_changes(root: Path, steps: Sequence[CommitStep], skip_hooks: Sequence
     commits: list[Commit] = []
     empty: list[str] = []
     with _open(root) as repo:
+        # Git takes and gives paths from the top of its working tree, which may lie above our root.
+        below = root.resolve().relative_to(Path(repo.working_dir).resolve())
+        steps = [replace(step, paths=tuple((below / path).as_posix() for path in step.paths)) for step in steps]
         written = _blobs(repo, {path for step in steps for path in step.paths})
         for number, step in enumerate(steps):
             if not (step.paths and _status(repo, step.paths)):
@@ -239,7 +242,7 @@ def _open(root: Path) -> Iterator[Repo]:
         except ImportError as error:
             raise CommitError("--commit needs git, and there is none on PATH") from error
         try:
-            with Repo(root) as repo:
+            with Repo(root, search_parent_directories=True) as repo:
                 yield repo
         except InvalidGitRepositoryError as error:
             raise CommitError("--commit needs a git repository: run `git init`, or leave --commit out") from error

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from codemods.errors import CannotEdit, CodemodError, ParseError, SettingsError
 from codemods.globs import Globs
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from codemods.formats.hcl import HclFile
     from codemods.formats.nginx import NginxFile
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from codemods.formats.yaml import YamlFile
     from codemods.replace import FileChange
 
+
+T = TypeVar("T")
 
 SIZE_LIMIT = 5 * 1024 * 1024
 """Bytes; a larger file is no configuration, and is not even read."""
@@ -45,6 +47,10 @@ GIT_LOCAL_VARIABLES = frozenset(
 _BOM = b"\xef\xbb\xbf"
 
 
+class NoRepository(CodemodError):
+    """A directory that git knows nothing of."""
+
+
 @dataclass(eq=False)
 class Document:
     """One file: `path` is relative to the repository, with `/`; `text` has no BOM and its own line ends.
@@ -57,52 +63,66 @@ class Document:
     text: str
     bom: bool = False
     exists: bool = True
+    _readings: dict[object, Any] = field(default_factory=dict, init=False, repr=False)
+
+    def _read(self, parse: Callable[[str], T]) -> T:
+        """What `parse` makes of the text, or its complaint again."""
+        if parse not in self._readings:
+            try:
+                self._readings[parse] = parse(self.text)
+            except ParseError as error:
+                self._readings[parse] = error
+        found: T | ParseError = self._readings[parse]
+        if isinstance(found, ParseError):
+            raise found
+        return found
 
     def encode(self, text: str) -> bytes:
         """The bytes of the file when it holds `text`."""
         return (_BOM if self.bom else b"") + text.encode()
 
-    @cached_property
+    @property
     def yaml(self) -> YamlFile:
         from codemods.formats.yaml import parse
 
-        return parse(self.text)
+        return self._read(parse)
 
-    @cached_property
+    @property
     def hcl(self) -> HclFile:
         from codemods.formats.hcl import parse
 
-        return parse(self.text)
+        return self._read(parse)
 
-    @cached_property
+    @property
     def nginx(self) -> NginxFile:
         from codemods.formats.nginx import parse
 
-        return parse(self.text)
+        return self._read(parse)
 
-    @cached_property
+    @property
     def python(self) -> PythonFile:
         from codemods.formats.python import parse
 
-        return parse(self.text)
+        return self._read(parse)
 
 
 def find_root(directory: Path) -> Path:
-    """The top of git's working tree around a directory, or the directory itself where there is no git.
+    """The nearest directory upwards that has a codemod.toml, as far as the top of git's working tree; else that top.
 
-    Raises SettingsError when it is no directory, CodemodError when git refuses to look at it.
+    Without git the directory itself. Raises SettingsError when it is no directory, CodemodError when git refuses to
+    look at it.
     """
+    from codemods.settings import SETTINGS_FILE
+
     if not directory.is_dir():
         raise SettingsError(f"{directory} is not a directory: give the repository with -C DIR")
     directory = directory.resolve()
     try:
-        return Path(os.fsdecode(git(directory, "rev-parse", "--show-toplevel").removesuffix(b"\n")))
-    except FileNotFoundError:
+        top = Path(os.fsdecode(git(directory, "rev-parse", "--show-toplevel").removesuffix(b"\n")))
+    except (FileNotFoundError, NoRepository):
         return directory
-    except CodemodError as error:
-        if "not a git repository" in str(error):
-            return directory
-        raise
+    inside = [parent for parent in (directory, *directory.parents) if parent.is_relative_to(top)]
+    return next((parent for parent in inside if os.path.lexists(parent / SETTINGS_FILE)), top)
 
 
 class Repository:
@@ -121,14 +141,17 @@ class Repository:
 
     @cached_property
     def _files(self) -> list[str]:
-        tracked = self._tracked() if (self.root / ".git").exists() else None
+        tracked = self._tracked()
         paths = _walk(self.root) if tracked is None else tracked
         return sorted(path for path in set(paths) if self._is_ours(path))
 
     def _tracked(self) -> list[str] | None:
         try:
             listed = git(self.root, "ls-files", "-co", "--exclude-standard", "-z")
-        except FileNotFoundError:
+        except (FileNotFoundError, NoRepository):
+            return None
+        if not listed and not (self.root / ".git").exists():
+            # A directory that the repository around it ignores is a tree of its own.
             return None
         return [os.fsdecode(path) for path in listed.split(b"\0") if path]
 
@@ -202,22 +225,33 @@ class Repository:
         replace_files(self.root, changes)
         self.__dict__.pop("_files", None)
 
+    def changed_since(self, revision: str) -> frozenset[str]:
+        """Files that differ from a git revision, uncommitted and untracked ones too. Raises SettingsError."""
+        try:
+            git(self.root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        except (CodemodError, FileNotFoundError) as error:
+            raise SettingsError(f"--since {revision}: git knows no such commit here") from error
+        changed = git(self.root, "diff", "--name-only", "--relative", "--no-renames", "-z", revision, "--")
+        new = git(self.root, "ls-files", "-o", "--exclude-standard", "-z")
+        return frozenset(os.fsdecode(path) for path in (changed + new).split(b"\0") if path)
+
     def dirty(self, paths: Collection[str]) -> list[str]:
         """Those of the paths that have uncommitted changes, staged or not, or that git does not track."""
-        if not (self.root / ".git").exists():
-            return []
-        # No pathspecs: thousands of paths would not fit in a command line.
-        options = ("-z", "--porcelain", "--untracked-files=all", "--no-renames", "--ignore-submodules=all")
+        # Not the paths themselves: thousands of them would not fit in a command line.
+        options = ("-z", "--porcelain", "--untracked-files=all", "--no-renames", "--ignore-submodules=all", "--", ".")
         try:
+            prefix = git(self.root, "rev-parse", "--show-prefix").removesuffix(b"\n")
             listed = git(self.root, "--no-optional-locks", "status", *options)
-        except FileNotFoundError:
+        except (FileNotFoundError, NoRepository):
             return []
-        changed = {os.fsdecode(entry[3:]) for entry in listed.split(b"\0")}
+        # Git says paths from the top of its working tree, which may lie above our root.
+        changed = {os.fsdecode(entry[3:].removeprefix(prefix)) for entry in listed.split(b"\0")}
         return [path for path in paths if path in changed]
 
 
 def git(directory: Path, *arguments: str) -> bytes:
-    """Output of a git command. Raises CodemodError with git's complaint, FileNotFoundError without git."""
+    """Output of a git command. Raises CodemodError with git's complaint, NoRepository where that is all it complains
+    about, FileNotFoundError without git."""
     from subprocess import DEVNULL, run
 
     done = run(
@@ -225,7 +259,8 @@ def git(directory: Path, *arguments: str) -> bytes:
     )
     if done.returncode:
         complaint = os.fsdecode(done.stderr).strip().partition("\n")[0] or f"exit {done.returncode}"
-        raise CodemodError(f"git {arguments[0]}: {complaint}")
+        error = NoRepository if "not a git repository" in complaint else CodemodError
+        raise error(f"git {arguments[0]}: {complaint}")
     return done.stdout
 
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from codemods.errors import CannotEdit, ParseError, SettingsError
-from codemods.repository import Document
+from codemods.errors import CannotEdit, CodemodError, ParseError, SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from codemods.repository import Document
+
+    ProvisionLists = dict[tuple[str, str], list[tuple["Deployment", str]]]
     from codemods.facts.compose import ComposeFacts
     from codemods.facts.terraform import Deployment
     from codemods.repository import Repository
@@ -24,11 +27,6 @@ if TYPE_CHECKING:
 
 _REGISTRY_IMAGE = re.compile(rb"""image:\s*["']?(?:[\w.-]+/)*(?:registry|distribution)(?:[:@"'\s]|$)""")
 _COMPOSE_NAME = re.compile(r"(?:docker-)?compose[^/]*\.ya?ml\Z")
-_PRIVILEGED = re.compile(
-    r"""^(?P<lead>[^#\n]*?)\bWOODPECKER_(?:PLUGINS_PRIVILEGED|ESCALATE)\b["']?
-        (?: \s*[:=]\s* | \s*\n\s*value\s*[:=]\s* ) ["']? (?P<value>[^"'\s#]*)""",
-    re.MULTILINE | re.VERBOSE,
-)
 _DEFAULT_DIRECTORY = "/opt/registry"
 
 
@@ -36,7 +34,7 @@ _DEFAULT_DIRECTORY = "/opt/registry"
 class Stack:
     """Paths relative to the repository, with `/`; None where the repository has no such part.
 
-    `configs` is the directory of the registry configurations ("" is the repository's root); `directory` is where
+    `registry_configs` are given by a hook that sees no stack; else they are found through compose. `configs` is the directory of the registry configurations ("." is the repository's root); `directory` is where
     the stack lives on the VM; `provision_list` the dotted name of the Terraform list that cloud-init runs;
     `plugins_privileged` the server's list of privileged plugins (None: not in this repository) and
     `plugins_privileged_at` its `path:line`.
@@ -49,6 +47,7 @@ class Stack:
     configs: str | None = None
     cleanup: str | None = None
     pipelines: tuple[str, ...] = ()
+    registry_configs: tuple[str, ...] = ()
     directory: str = _DEFAULT_DIRECTORY
     plugins_privileged: str | None = None
     plugins_privileged_at: str = ""
@@ -58,17 +57,26 @@ class Stack:
 def find_stack(repository: Repository, settings: Settings, read: Callable[[str], Document]) -> Stack:
     """Find every role. Raises SettingsError when a configured path is missing or a role has two candidates."""
     search = _Search(repository, settings, read)
-    pipelines = tuple(repository.match(settings.paths.pipelines))
-    stack = Stack(pipelines=pipelines, directory=settings.vm.directory or _DEFAULT_DIRECTORY)
-    stack = search.privileged(stack)
+    pipelines = search.pipelines()
+    value, place = search.privileged(pipelines)
+    stack = Stack(
+        pipelines=pipelines,
+        directory=settings.vm.directory or _DEFAULT_DIRECTORY,
+        plugins_privileged=value,
+        plugins_privileged_at=place,
+    )
+    configured = {key: search.configured(key) for key in ("compose", "nginx", "terraform", "configs", "cleanup")}
     compose = search.compose(pipelines)
-    if compose is None:
-        return replace(stack, notes=("no compose file that runs a registry: the recipe is applied to pipelines only",))
-    return search.around(replace(stack, compose=compose))
+    if compose is not None:
+        return search.around(replace(stack, compose=compose))
+    unused = ", ".join(f"paths.{key}" for key, path in configured.items() if path)
+    but = f"; {unused} cannot be used without it" if unused else ""
+    note = f"no compose file that runs a registry: the recipe is applied to pipelines only{but}"
+    return replace(stack, notes=(*search.notes, note))
 
 
 class _Search:
-    """One look at the repository; files are read at most once."""
+    """One look at the repository; only files with the right marker are parsed."""
 
     def __init__(self, repository: Repository, settings: Settings, read: Callable[[str], Document]) -> None:
         self.repository = repository
@@ -83,37 +91,70 @@ class _Search:
     def bytes_of(self, path: str) -> bytes:
         return self.repository.peek(path)
 
+    def read_error(self, path: str) -> CodemodError | None:
+        try:
+            self.read(path)
+        except (ParseError, CannotEdit) as error:
+            return error
+        return None
+
+    def unreadable(self, path: str) -> bool:
+        """Whether a file shows nothing: too large, binary, a symlink out of the repository, empty."""
+        return bool(self.read_error(path)) or not self.read(path).text.strip()
+
+    def pipelines(self) -> tuple[str, ...]:
+        """The files that the globs match; a symlink to one of them is no pipeline of its own."""
+        return tuple(self.without_links(self.repository.match(self.settings.paths.pipelines)))
+
+    def without_links(self, paths: Sequence[str]) -> list[str]:
+        """The paths without symlinks to others of them."""
+        root = str(self.repository.root)
+        known = {posixpath.join(root, path) for path in paths}
+        links = {path for path in paths if posixpath.islink(posixpath.join(root, path))}
+        return [
+            path for path in paths if path not in links or posixpath.realpath(posixpath.join(root, path)) not in known
+        ]
+
     def configured(self, key: str) -> str | None:
         """The path set in `[paths]`, which must exist."""
         path: str = getattr(self.settings.paths, key)
         if path and not (self.repository.root / path).exists():
-            raise SettingsError(f"paths.{key} = {path!r}: no such file in the repository; correct it in codemod.toml")
+            raise SettingsError(f"paths.{key} is {path}: there is nothing of that name in the repository; correct it")
         return path or None
 
     def one(self, role: str, candidates: Iterable[str]) -> str | None:
         found = sorted(set(candidates))
+        found = self.without_links(found) if len(found) > 1 else found
         if len(found) > 1:
             more = f" and {len(found) - 5} more" if len(found) > 5 else ""
             listed = ", ".join(found[:5]) + more
-            raise SettingsError(f"{len(found)} candidates for paths.{role}: {listed}; set one of them in codemod.toml")
+            advice = f"set it in codemod.toml, or with --set paths.{role}=…"
+            raise SettingsError(f"{len(found)} candidates for paths.{role}: {listed}; {advice}")
         return found[0] if found else None
 
     def compose(self, pipelines: Sequence[str]) -> str | None:
         if configured := self.configured("compose"):
             return configured
         skip = set(pipelines)
-        return self.one(
-            "compose", (p for p in self.with_suffix(".yml", ".yaml") if p not in skip and self.runs_registry(p))
-        )
+        candidates = [path for path in self.with_suffix(".yml", ".yaml") if path not in skip]
+        found = self.one("compose", filter(self.runs_registry, candidates))
+        if found is None:
+            # One of these may be the one: better refused by name than left out.
+            found = self.one("compose", (p for p in candidates if _COMPOSE_NAME.search(p) and self.unreadable(p)))
+        return found
 
     def runs_registry(self, path: str) -> bool:
         content = self.bytes_of(path)
         if b"services:" not in content or not _REGISTRY_IMAGE.search(content):
             return False
         try:
-            return bool(self.compose_facts(path).registries)
+            _ = self.read(path).yaml
         except (ParseError, CannotEdit):
             return bool(_COMPOSE_NAME.search(path))
+        try:
+            return bool(self.compose_facts(path).registries)
+        except (ParseError, CannotEdit):
+            return False
 
     def compose_facts(self, path: str) -> ComposeFacts:
         from codemods.facts.compose import read_compose
@@ -124,7 +165,7 @@ class _Search:
         """The other roles, from what Terraform deploys and compose mounts."""
         assert stack.compose is not None
         terraform, name, deployments = self.terraform(stack.compose)
-        deployed = {deployment.destination: source for deployment, source in deployments}
+        deployed = {deployment.destination: source for deployment, source in deployments if source}
         try:
             facts = self.compose_facts(stack.compose)
         except (ParseError, CannotEdit):
@@ -136,13 +177,14 @@ class _Search:
         nginx = self.nginx(stack.compose, facts, deployed)
         configs = self.configs(stack.compose, facts, deployed)
         cleanup = self.cleanup(stack.compose, deployed)
-        for role, path in (
-            ("nginx configuration", nginx),
-            ("Terraform provisioning", terraform),
-            ("cleanup script", cleanup),
+        for role, key, path in (
+            ("nginx configuration", "nginx", nginx),
+            ("Terraform provisioning", "terraform", terraform),
+            ("cleanup script", "cleanup", cleanup),
         ):
             if path is None:
-                self.notes.append(f"no {role} found for {stack.compose}: that part of the recipe is left out")
+                note = f"no {role} found for {stack.compose}: that part of the recipe is left out"
+                self.notes.append(f"{note} (if there is one, set paths.{key})")
         return replace(
             stack,
             nginx=nginx,
@@ -156,38 +198,53 @@ class _Search:
 
     def terraform(self, compose: str) -> tuple[str | None, str, list[tuple[Deployment, str]]]:
         """The file, the dotted name of the list that deploys the compose file, and what that list deploys."""
-        configured = self.configured("terraform")
-        marker = posixpath.basename(compose).encode()
-        found: dict[tuple[str, str], list[tuple[Deployment, str]]] = {}
-        for path in [configured] if configured else self.with_suffix(".tf"):
-            if configured or marker in self.bytes_of(path):
-                for name, deployments in self.provision_lists(path):
-                    if configured or any(source == compose for _, source in deployments):
-                        found[path, name] = deployments
-        wanted = self.settings.paths.provision_list
-        if wanted:
-            found = {key: value for key, value in found.items() if key[1] == wanted}
-        choice = self.one("provision_list" if configured else "terraform", (f"{p} ({n})" for p, n in found))
-        if choice is None:
-            return configured, wanted, []
-        ((path, name), deployments) = next(iter(found.items()))
+        configured, wanted = self.configured("terraform"), self.settings.paths.provision_list
+        found, broken = self.provision_lists(compose, configured, wanted)
+        deploying = {
+            key: deployments
+            for key, deployments in found.items()
+            if any(source == compose for _, source in deployments)
+        }
+        if configured or wanted:
+            deploying = deploying or found
+        if not deploying:
+            if wanted and not configured and not broken:
+                raise SettingsError(f"paths.provision_list is {wanted}: no Terraform file has that list; correct it")
+            return configured or self.one("terraform", broken), wanted, []
+        self.notes += [f"{path} was not searched for provisioning: {error}" for path, error in broken.items()]
+        paths = {path for path, _ in deploying}
+        if len(paths) > 1:
+            self.one("terraform", paths)
+        self.one("provision_list", (name for _, name in deploying))
+        (((path, name), deployments),) = deploying.items()
         return path, name, deployments
 
-    def provision_lists(self, path: str) -> list[tuple[str, list[tuple[Deployment, str]]]]:
+    def provision_lists(
+        self, compose: str, configured: str | None, wanted: str
+    ) -> tuple[ProvisionLists, dict[str, CodemodError]]:
+        """Every list that deploys files, by path and dotted name; and the files in which there may be more."""
         from codemods.facts.terraform import find_provision_lists, resolve_source
 
-        try:
-            lists = find_provision_lists(self.read(path).hcl)
-        except (ParseError, CannotEdit) as error:
-            self.notes.append(f"{path} was not searched for provisioning: {error}")
-            return []
-        return [
-            (
-                name,
-                [(d, resolve_source(path, d.source) or "") for d in deployments if d.kind in ("file", "templatefile")],
-            )
-            for name, deployments in lists
-        ]
+        marker = (wanted.rpartition(".")[2] or posixpath.basename(compose)).encode()
+        found: ProvisionLists = {}
+        broken: dict[str, CodemodError] = {}
+        for path in [configured] if configured else self.with_suffix(".tf"):
+            content = self.bytes_of(path)
+            closed = not content and self.read_error(path)
+            if closed:
+                broken[path] = closed
+            if not configured and not (marker in content and b"base64" in content):
+                continue
+            try:
+                lists = find_provision_lists(self.read(path).hcl)
+            except (ParseError, CannotEdit) as error:
+                broken[path] = error
+                continue
+            for name, deployments in lists:
+                files = [one for one in deployments if one.kind in ("file", "templatefile")]
+                if not wanted or name == wanted:
+                    found[path, name] = [(one, resolve_source(path, one.source) or "") for one in files]
+        return found, broken
 
     def nginx(self, compose: str, facts: ComposeFacts | None, deployed: dict[str, str]) -> str | None:
         if configured := self.configured("nginx"):
@@ -201,14 +258,15 @@ class _Search:
         return self.one("nginx", (p for p in beside if b"proxy_pass" in self.bytes_of(p)))
 
     def configs(self, compose: str, facts: ComposeFacts | None, deployed: dict[str, str]) -> str | None:
-        if self.settings.paths.configs:
-            return self.settings.paths.configs.rstrip("/")
+        if configured := self.configured("configs"):
+            return configured
         directories = []
         for service in facts.registries if facts else ():
             source = service.mounted_from(service.config_target) if service.config_target else None
             if source and (path := self.local(compose, source, deployed)):
                 directories.append(posixpath.dirname(path))
-        return max(directories, key=directories.count) if directories else posixpath.dirname(compose)
+        found = max(directories, key=directories.count) if directories else posixpath.dirname(compose)
+        return found or "."
 
     def local(self, compose: str, source: str, deployed: dict[str, str]) -> str | None:
         """The repository's file behind a mount source: what Terraform deploys there, or a path beside compose."""
@@ -230,32 +288,28 @@ class _Search:
         directory = posixpath.dirname(compose)
         return [path for path in self.files if posixpath.dirname(path) == directory]
 
-    def privileged(self, stack: Stack) -> Stack:
-        """Find the server's list of privileged plugins; it decides whether a pinned plugin image may still build."""
-        if self.settings.woodpecker.plugins_privileged:
-            return replace(
-                stack,
-                plugins_privileged=self.settings.woodpecker.plugins_privileged,
-                plugins_privileged_at="woodpecker.plugins_privileged in codemod.toml",
-            )
-        pipelines = set(stack.pipelines)
+    def privileged(self, pipelines: Sequence[str]) -> tuple[str | None, str]:
+        """The server's list of privileged plugins, and where it stands: it decides which plugin image may build."""
+        from codemods.facts.privileged import MARKER, read_privileged
+
+        if configured := self.settings.woodpecker.plugins_privileged:
+            return configured, "woodpecker.plugins_privileged"
         found: dict[str, str] = {}
-        for path in self.with_suffix(".yml", ".yaml", ".tf", ".env", ".tfvars", ".hcl"):
-            if path in pipelines:
-                continue
+        for path in self.with_suffix(".yml", ".yaml", ".tf", ".tfvars", ".hcl", ".env"):
             content = self.bytes_of(path)
-            if b"WOODPECKER_PLUGINS_PRIVILEGED" not in content and b"WOODPECKER_ESCALATE" not in content:
+            if not MARKER.search(content) or path in pipelines:
                 continue
-            for match in _PRIVILEGED.finditer(content.decode(errors="replace")):
-                line = match.string.count("\n", 0, match.start("value")) + 1
-                found.setdefault(match["value"], f"{path}:{line}")
+            for value, line in read_privileged(content.decode(errors="replace")):
+                if value is None:
+                    self.notes.append(f"{path}:{line}: this list of privileged plugins is not written out here")
+                else:
+                    found.setdefault(value, f"{path}:{line}")
         if len(found) > 1:
             listed = ", ".join(sorted(found.values()))
-            note = f"several lists of privileged plugins ({listed}): set woodpecker.plugins_privileged to the one that counts"
-            return replace(stack, notes=(*stack.notes, note))
-        for value, place in found.items():
-            return replace(stack, plugins_privileged=value, plugins_privileged_at=place)
-        return stack
+            advice = "set woodpecker.plugins_privileged to the one that counts"
+            self.notes.append(f"several lists of privileged plugins ({listed}): {advice}")
+            return None, ""
+        return next(iter(found.items()), (None, ""))
 
 
 def _data_root(facts: ComposeFacts | None) -> str:

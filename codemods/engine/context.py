@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,20 +13,28 @@ from codemods.settings import Settings
 from codemods.stack import Stack
 
 if TYPE_CHECKING:
+    from codemods.engine.directives import Directive
     from codemods.facts.compose import ComposeFacts
+    from codemods.facts.endpoints import Endpoint
     from codemods.facts.images import ImageNames
     from codemods.facts.nginx import NginxFacts
     from codemods.facts.pipelines import Build
+    from codemods.facts.references import CacheWriter
+    from codemods.facts.registries import Registry
     from codemods.facts.terraform import TerraformFacts
 
 
 @dataclass(eq=False)
 class Context:
-    """Facts are None where the stack has no such file; reading them raises ParseError."""
+    """Facts are None where the stack has no such file; reading them raises ParseError.
+
+    `directives` are the comments that suppress findings, by file; there are none before all other rules have run.
+    """
 
     settings: Settings
     stack: Stack
     document: Callable[[str], Document]
+    directives: Mapping[str, tuple[Directive, ...]] = field(default_factory=dict)
 
     @cached_property
     def pipelines(self) -> frozenset[str]:
@@ -34,22 +42,72 @@ class Context:
         return frozenset(self.stack.pipelines)
 
     @cached_property
+    def deployed(self) -> dict[str, str]:
+        """Files of the repository by the path on the VM that Terraform writes them to."""
+        from codemods.facts.terraform import resolve_source
+
+        if self.terraform is None or self.stack.terraform is None:
+            return {}
+        found = {}
+        for deployment in self.terraform.deployments:
+            if deployment.kind in ("file", "templatefile"):
+                path = resolve_source(self.stack.terraform, deployment.source)
+                if path:
+                    found[deployment.destination] = path
+        return found
+
+    @cached_property
+    def registries(self) -> tuple[Registry, ...]:
+        """The registries of the stack, each with its configuration."""
+        from codemods.facts.registries import read_registries
+
+        return read_registries(self)
+
+    def takes_pushes(self, service: str) -> bool:
+        """Whether pipelines can push to a service of the compose file.
+
+        Without the stack at hand (a hook that sees one file) only the service that the settings name does.
+        """
+        if self.stack.compose is None:
+            return service == self.settings.registry.service
+        return any(registry.service.name == service and registry.accepts_pushes for registry in self.registries)
+
+    @cached_property
     def images(self) -> ImageNames:
         """Local names of all images that the pipelines build; a pipeline that cannot be read has none."""
         from codemods.facts.images import name_images
 
-        return name_images(self._builds(), self.settings.registry.host)
+        return name_images((build for _, build in self.builds), self.settings.registry.host)
 
-    def _builds(self) -> Iterator[Build]:
+    @cached_property
+    def builds(self) -> tuple[tuple[str, Build], ...]:
+        """All steps that build images, each with the path of its pipeline; one that cannot be read has none."""
+        return tuple(self._builds())
+
+    def _builds(self) -> Iterator[tuple[str, Build]]:
         from codemods.facts.pipelines import MARKER, read_builds
 
         for path in self.stack.pipelines:
             try:
                 document = self.document(path)
                 if MARKER.search(document.text):
-                    yield from read_builds(document.yaml)
+                    yield from ((path, build) for build in read_builds(document.yaml))
             except (ParseError, CannotEdit):
                 continue
+
+    @cached_property
+    def cache_writers(self) -> dict[str, list[CacheWriter]]:
+        """The steps that write each cache in a registry, by its reference."""
+        from codemods.facts.references import read_cache_writers
+
+        return read_cache_writers(self.builds)
+
+    @cached_property
+    def endpoints(self) -> dict[str, Endpoint]:
+        """How clients reach the stack's registries, by host and port."""
+        from codemods.facts.endpoints import read_endpoints
+
+        return read_endpoints(self)
 
     @cached_property
     def compose(self) -> ComposeFacts | None:

@@ -38,7 +38,7 @@ class Impact(IntEnum):
 
 
 class Role(Enum):
-    """What a file is to the stack."""
+    """What a file is to the stack; `SUPPRESSION` is any file with a comment that suppresses findings."""
 
     COMPOSE = "compose"
     NGINX = "nginx"
@@ -46,6 +46,8 @@ class Role(Enum):
     CONFIG = "config"
     CLEANUP = "cleanup"
     PIPELINE = "pipeline"
+    REGISTRY = "registry"
+    SUPPRESSION = "any"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ class Finding:
     """What is wrong at `start`-`end` of the document, and the edits to its text that put it right.
 
     `writes` are the data paths that the edits change (see `codemods.engine.difference`); a prefix covers
-    everything below it. Empty for edits that only touch comments.
+    everything below it. Empty for edits that only touch comments. `block` is where the thing begins that the
+    finding is in (a pipeline's step): a suppression there counts, too.
     """
 
     start: int
@@ -72,15 +75,17 @@ class Finding:
     writes: tuple[tuple[str, ...], ...] = ()
     related: tuple[Related, ...] = ()
     impact: Impact | None = None
+    block: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A place that must change but will not be touched, and what the user can do about it."""
+    """A place that must change but will not be touched, and what the user can do about it; `block` as in Finding."""
 
     start: int
     reason: str
     advice: str
+    block: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,10 @@ Check = Callable[["Context", "Document"], Iterable[Outcome]]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A check of every document of one role. Its module's docstring is its documentation."""
+    """A check of every document of one role. Its module's docstring is its documentation.
+
+    `cross` rules need more files than their document; they run in `check` and in the hook `caching-drift`.
+    """
 
     id: str
     role: Role
@@ -105,6 +113,7 @@ class Rule:
     impact: Impact
     since: str
     task: str = ""
+    cross: bool = False
 
     @property
     def page(self) -> str:
@@ -128,10 +137,11 @@ def rule(
     impact: Impact,
     since: str,
     task: str = "",
+    cross: bool = False,
 ) -> Callable[[Check], Rule]:
     """Turn a function of context and document into a rule."""
 
     def decorate(check: Check) -> Rule:
-        return Rule(id, role, check, severity, impact, since, task)
+        return Rule(id, role, check, severity, impact, since, task, cross)
 
     return decorate

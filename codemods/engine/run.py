@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from codemods.engine.context import Context
 from codemods.engine.edits import Edit, apply_edits
-from codemods.engine.model import Finding, Impact, Note, Outcome, Refusal, Role, Rule
-from codemods.engine.verify import check_bytes, check_meaning, reading
-from codemods.errors import CannotEdit, CodemodError, OverlapError, ParseError
+from codemods.engine.inspection import Located, Progress, inspect
+from codemods.engine.model import Finding, Impact, Note, Refusal, Role, Rule
+from codemods.engine.verify import check_bytes, check_meaning
+from codemods.errors import CodemodError, OverlapError, ParseError
 from codemods.repository import Document
 
-PARSE_ERROR = "parse-error"
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+    from codemods.engine.difference import Path
+
 PIPELINES = "woodpecker-add-registry-cache"
 _STACK = "stack"
-_READ_BY_RULE = (Role.PIPELINE, Role.CLEANUP)
-"""Files that their rule looks at first as text: most pipelines build nothing, a cleanup script may be shell."""
 _DEFECT = "this is a defect of the tool, worth a bug report; nothing of this file's group was written"
-
-Progress = Callable[[int, int], None]
 
 
 class NotIdempotent(CodemodError):
     """The rules would change their own result: nothing is written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Located:
-    """An outcome with the id of its rule and the document it is about."""
-
-    rule: str
-    document: Document
-    outcome: Outcome
-    impact: Impact = Impact.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,31 +78,12 @@ class Selection:
     skip: frozenset[str] = frozenset()
 
     def has_rule(self, rule: str) -> bool:
-        """Whether a rule is selected; unparsable files always are."""
-        return rule == PARSE_ERROR or (rule not in self.skip and (not self.only or rule in self.only))
+        """Whether a rule is selected."""
+        return rule not in self.skip and (not self.only or rule in self.only)
 
     def has_path(self, path: str) -> bool:
         """Whether a file, or a directory above it, is selected."""
         return not self.paths or any(p in (path, ".") or path.startswith(f"{p}/") for p in self.paths)
-
-
-def paths_of(role: Role, context: Context) -> tuple[str, ...]:
-    """The stack's files of one role."""
-    stack = context.stack
-    match role:
-        case Role.PIPELINE:
-            return stack.pipelines
-        case Role.CONFIG:
-            return (f"{stack.configs}/{context.settings.registry.config_name}".removeprefix("./"),) if (
-                stack.configs is not None) else ()  # fmt: skip
-        case _:
-            path = {
-                Role.COMPOSE: stack.compose,
-                Role.NGINX: stack.nginx,
-                Role.TERRAFORM: stack.terraform,
-                Role.CLEANUP: stack.cleanup,
-            }[role]
-            return (path,) if path else ()
 
 
 def plan_changes(
@@ -128,88 +101,37 @@ def plan_changes(
     selected = [rule for rule in rules if selection.has_rule(rule.id)]
     result = ChangeSet()
     located = list(inspect(selected, context, progress))
-    refused = _sort(located, context, selection, result)
+    refused = {_group(context, item.document.path) for item in located if isinstance(item.outcome, Refusal)}
+    _sort(located, selection, result)
     proposals: dict[str, list[Located]] = {}
     for item in result.findings:
-        assert isinstance(item.outcome, Finding)
-        if item.outcome.edits and _group(context, item.document.path) not in refused:
+        if item.wants_edits and _group(context, item.document.path) not in refused:
             proposals.setdefault(item.document.path, []).append(item)
     for path, refusal in obstacles(list(proposals)).items():
         result.refusals.append(Located(proposals[path][0].rule, proposals[path][0].document, refusal))
         refused.add(_group(context, path))
     roles = {rule.id: rule.role for rule in rules}
-    groups: dict[str, list[Change]] = {}
+    groups: dict[str, list[Change]] = {_STACK: []}
     for path, findings in proposals.items():
-        change, problem = _apply(roles[findings[0].rule], findings)
+        change, problem = apply_findings(roles[findings[0].rule], findings)
         group = _group(context, path)
         if change is None:
             result.refusals.append(Located(findings[0].rule, findings[0].document, Refusal(0, problem, _DEFECT)))
             refused.add(group)
-        elif group not in refused:
+        else:
             groups.setdefault(group, []).append(change)
-    if _STACK in refused and PIPELINES not in selection.only:
-        result.held_back = [group for group in groups if group not in refused]
-        groups = {}
-    result.groups = [changes for group, changes in groups.items() if group not in refused]
-    _check_idempotence(selected, context, result)
+    ready = {group: changes for group, changes in groups.items() if changes and group not in refused}
+    if _STACK in refused and ready and PIPELINES not in selection.only:
+        result.held_back, ready = list(ready), {}
+        result.refusals += [item for item in located if _is_the_reason(item, context, selection)]
+    result.groups = list(ready.values())
+    _check_idempotence(selected, context, selection, located, result)
     return result
 
 
-def inspect(rules: Sequence[Rule], context: Context, progress: Progress) -> Iterator[Located]:
-    """Run rules on the documents of their roles; a document that cannot be read is reported once."""
-    work = [(rule, path) for rule in rules for path in paths_of(rule.role, context)]
-    unreadable: set[str] = set()
-    for number, (rule, path) in enumerate(work):
-        progress(number, len(work))
-        if path in unreadable:
-            continue
-        try:
-            document = context.document(path)
-            if document.exists and rule.role not in _READ_BY_RULE:
-                reading(rule.role, document)
-        except CannotEdit as error:
-            unreadable.add(path)
-            yield Located(PARSE_ERROR, Document(path, ""), Refusal(0, error.reason, error.advice))
-            continue
-        except ParseError as error:
-            unreadable.add(path)
-            yield Located(PARSE_ERROR, _empty_unless_read(context, path), _unreadable(error))
-            continue
-        yield from _run(rule, context, document, unreadable)
-
-
-def _run(rule: Rule, context: Context, document: Document, unreadable: set[str]) -> Iterator[Located]:
-    try:
-        for outcome in rule(context, document):
-            impact = outcome.impact if isinstance(outcome, Finding) else None
-            yield Located(rule.id, document, outcome, rule.impact if impact is None else impact)
-    except CannotEdit as error:
-        yield Located(rule.id, document, Refusal(error.offset, error.reason, error.advice))
-    except ParseError as error:
-        if rule.role in _READ_BY_RULE:
-            unreadable.add(document.path)
-            yield Located(PARSE_ERROR, document, _unreadable(error))
-        # Another rule's document could not be read: that document is reported by itself.
-
-
-def _unreadable(error: ParseError) -> Refusal:
-    return Refusal(error.offset, str(error), "repair the file, or exclude it in codemod.toml (exclude = […])")
-
-
-def _empty_unless_read(context: Context, path: str) -> Document:
-    try:
-        return context.document(path)
-    except ParseError:
-        return Document(path, "")
-
-
-def _sort(located: Collection[Located], context: Context, selection: Selection, result: ChangeSet) -> set[str]:
-    """File outcomes by kind as far as they are in scope; return the groups that were refused."""
-    refused = set()
+def _sort(located: Collection[Located], selection: Selection, result: ChangeSet) -> None:
+    """File outcomes by kind as far as they are in scope."""
     for item in located:
-        match item.outcome:
-            case Refusal():
-                refused.add(_group(context, item.document.path))
         if selection.has_path(item.document.path):
             match item.outcome:
                 case Finding():
@@ -218,7 +140,12 @@ def _sort(located: Collection[Located], context: Context, selection: Selection, 
                     result.refusals.append(item)
                 case Note():
                     result.notes.append(item)
-    return refused
+
+
+def _is_the_reason(item: Located, context: Context, selection: Selection) -> bool:
+    """Whether this refusal holds the pipelines back and lies outside of what was to be reported."""
+    path = item.document.path
+    return isinstance(item.outcome, Refusal) and _group(context, path) == _STACK and not selection.has_path(path)
 
 
 def _group(context: Context, path: str) -> str:
@@ -226,56 +153,78 @@ def _group(context: Context, path: str) -> str:
     return path if path in context.pipelines else _STACK
 
 
-def _apply(role: Role, findings: Sequence[Located]) -> tuple[Change | None, str]:
+def apply_findings(role: Role, findings: Sequence[Located]) -> tuple[Change | None, str]:
     """The change that all findings of one document make together, or what is wrong with it."""
     document = findings[0].document
     edits: list[Edit] = []
-    writes = []
+    writes: list[Path] = []
     for item in findings:
         assert isinstance(item.outcome, Finding)
         edits += item.outcome.edits
         writes += item.outcome.writes
-    names = ", ".join(dict.fromkeys(item.rule for item in findings))
     try:
         text = apply_edits(document.text, edits)
         problem = check_bytes(document.text, text, edits) or check_meaning(
             role, document, Document(document.path, text, document.bom), writes
         )
-    except (OverlapError, ParseError) as error:
+    except OverlapError as error:
+        findings, problem = _overlapping(findings), str(error)
+    except (ParseError, ValueError) as error:
         problem = str(error)
     if problem:
-        return None, f"the edits of {names} did not pass their check: {problem}"
+        return None, f"the edits of {_names(findings)} did not pass their check: {problem}"
     return Change(role, document, text, tuple(findings)), ""
 
 
-def _check_idempotence(rules: Sequence[Rule], context: Context, result: ChangeSet) -> None:
-    """Run the rules on the new texts: whatever was written must be at rest."""
+def _overlapping(findings: Sequence[Located]) -> Sequence[Located]:
+    """The first two findings of which an edit overlaps another; one finding, when it does so with itself."""
+    owned = [(edit, item) for item in findings if isinstance(item.outcome, Finding) for edit in item.outcome.edits]
+    owned.sort(key=lambda pair: (pair[0].start, pair[0].end))
+    for (before, one), (after, other) in pairwise(owned):
+        if before != after and after.start < before.end:
+            return one, other
+    return findings
+
+
+def _names(located: Iterable[Located]) -> str:
+    return ", ".join(dict.fromkeys(item.rule for item in located))
+
+
+def _check_idempotence(
+    rules: Sequence[Rule], context: Context, selection: Selection, located: Collection[Located], result: ChangeSet
+) -> None:
+    """Run the rules on the new texts: whatever was written, and whatever was at rest before, must be at rest."""
     if not result.changes:
         return
     new = {change.path: Document(change.path, change.new_text, change.document.bom) for change in result.changes}
     again = Context(context.settings, context.stack, lambda path: new.get(path) or context.document(path))
-    restless = []
-    for item in inspect(rules, again, lambda done, total: None):
-        if item.document.path in new and (
-            isinstance(item.outcome, Refusal) or (isinstance(item.outcome, Finding) and item.outcome.edits)
-        ):
-            restless.append(item)
+    known = {item.document.path for item in located if item.wants_edits or isinstance(item.outcome, Refusal)}
+    restless = [
+        item
+        for item in inspect(rules, again, lambda done, total: None)
+        if (item.wants_edits or isinstance(item.outcome, Refusal))
+        and (item.document.path in new or item.document.path not in known)
+        and selection.has_path(item.document.path)
+    ]
     if restless:
         raise NotIdempotent("\n".join(_restless_lines(restless, result)))
 
 
 def _restless_lines(restless: Sequence[Located], result: ChangeSet) -> Iterator[str]:
     from codemods.engine.report.diff import unified_diff
+    from codemods.engine.report.mask import mask_secrets
 
-    rules = ", ".join(dict.fromkeys(item.rule for item in restless))
-    yield f"nothing was written: {rules} would change their own result (a defect of the tool, worth a bug report)"
+    defect = "a defect of the tool, worth a bug report"
+    yield f"nothing was written: {_names(restless)} would change their own result ({defect})"
     for item in restless:
         yield f"{item.rule} at {item.document.path}: {getattr(item.outcome, 'message', item.outcome)}"
-    first = restless[0]
-    change = next(change for change in result.changes if change.path == first.document.path)
-    yield "first pass:"
-    yield unified_diff(change.path, change.document.text, change.new_text, old_exists=change.document.exists)
-    if isinstance(first.outcome, Finding):
-        yield "second pass:"
-        second = apply_edits(change.new_text, first.outcome.edits)
-        yield unified_diff(change.path, change.new_text, second)
+    first = restless[0].document
+    for change in result.changes:
+        if change.path == first.path:
+            diff = unified_diff(change.path, change.document.text, change.new_text, old_exists=change.document.exists)
+            yield f"first pass:\n{mask_secrets(diff)}"
+    edits = [edit for item in restless if item.document is first for edit in getattr(item.outcome, "edits", ())]
+    try:
+        yield f"second pass:\n{mask_secrets(unified_diff(first.path, first.text, apply_edits(first.text, edits)))}"
+    except (OverlapError, ValueError) as error:
+        yield f"second pass: {error}"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from codemods.engine.difference import Data, Path, differences
 from codemods.engine.edits import Edit, sort_edits
 from codemods.engine.model import Role
-from codemods.repository import Document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from codemods.repository import Document
 
 
 def check_bytes(old: str, new: str, edits: Iterable[Edit]) -> str | None:

@@ -56,7 +56,10 @@ class RelatedPlace:
 
 @dataclass(frozen=True, slots=True)
 class ReportedFinding:
-    """A finding that is still there after the run; lines and columns count from 1, the end is exclusive."""
+    """A finding that is still there after the run; lines and columns count from 1, the end is exclusive.
+
+    `excerpt` is the source line, for people to look at.
+    """
 
     rule: str
     path: str
@@ -70,6 +73,7 @@ class ReportedFinding:
     impact: Impact | None = None
     related: tuple[RelatedPlace, ...] = ()
     suppressed: Suppressed | None = None
+    excerpt: str = ""
 
 
 @dataclass(frozen=True, slots=True)

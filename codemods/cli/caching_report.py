@@ -1,0 +1,190 @@
+"""What `apply-caching` says at the end: changes, refusals, notes, and what comes next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from codemods.engine.inspection import PARSE_ERROR, Located
+from codemods.engine.model import Finding, Note, Refusal, Severity
+from codemods.engine.report.diff import unified_diff
+from codemods.engine.report.model import Change as ReportedChange
+from codemods.engine.report.model import Report, ReportedFinding, ReportedRefusal, count, exit_code, position
+from codemods.engine.run import PIPELINES, Change, ChangeSet
+from codemods.errors import CodemodError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from codemods.cli.session import Session
+    from codemods.commit import CommitResult
+
+
+def build_report(session: Session, found: ChangeSet, *, pending: bool, committed: CommitResult | None) -> Report:
+    """The report of a run; with `pending` its changes are shown, not made."""
+    unparsable = [item for item in found.refusals if item.rule == PARSE_ERROR]
+    findings = tuple(_finding(item) for item in (*unparsable, *found.findings) if not item.wants_edits)
+    refusals = tuple(_refusal(item) for item in found.refusals if item.rule != PARSE_ERROR)
+    refusals += tuple(_refused_commit(committed)) if committed else ()
+    return Report(
+        command="apply-caching",
+        exit_code=exit_code(findings=findings, refusals=refusals, pending=pending and bool(found.changes)),
+        profile=session.settings.profile,
+        findings=findings,
+        changes=tuple(_change(change) for change in found.changes),
+        refusals=refusals,
+        notes=(*_notes(session, found), *(_commit_notes(session, committed) if committed else ())),
+        pending=pending,
+        next_steps=tuple(_next_steps(session, found, pending=pending, committed=committed)) if found.changes else (),
+    )
+
+
+def _change(change: Change) -> ReportedChange:
+    document = change.document
+    old, new = (("\ufeff" if document.bom else "") + text for text in (document.text, change.new_text))
+    diff = unified_diff(change.path, old if document.exists else "", new, old_exists=document.exists)
+    what = tuple(item.outcome.message for item in change.findings if isinstance(item.outcome, Finding))
+    return ReportedChange(",".join(change.rules), change.path, change.impact, diff, what)
+
+
+def _finding(item: Located) -> ReportedFinding:
+    """What is wrong and stays: a rule's finding without edits, or a file that cannot be read."""
+    outcome, text = item.outcome, item.document.text
+    assert not isinstance(outcome, Note)
+    message = outcome.message if isinstance(outcome, Finding) else f"{outcome.reason}; {outcome.advice}"
+    line, column = position(text, outcome.start)
+    end_line, end_column = position(text, outcome.end if isinstance(outcome, Finding) else outcome.start)
+    return ReportedFinding(item.rule, item.document.path, line, column, end_line, end_column, Severity.ERROR, message)
+
+
+def _refusal(item: Located) -> ReportedRefusal:
+    outcome = item.outcome
+    assert isinstance(outcome, Refusal)
+    line, _ = position(item.document.text, outcome.start)
+    return ReportedRefusal(item.rule, item.document.path, line, outcome.reason, outcome.advice)
+
+
+def _refused_commit(committed: CommitResult) -> Iterator[ReportedRefusal]:
+    refused = committed.refused
+    if refused is None:
+        return
+    waiting = f" ({count(len(committed.pending), 'commit')} after it not tried)" if committed.pending else ""
+    advice = f"its changes are in the working tree{waiting}: mend what it says, then commit by hand"
+    output = "".join(f"\n{line}" for line in refused.output)
+    yield ReportedRefusal("commit", refused.message, 1, refused.reason + output, advice)
+
+
+def _commit_notes(session: Session, committed: CommitResult) -> Iterator[str]:
+    for commit in committed.commits:
+        yield f"committed {commit.id[:10]} {commit.message}"
+        for paths, what in (
+            (commit.rewritten, "a hook rewrote"),
+            (commit.extra, "a hook added"),
+            (commit.left, "a hook changed, without adding it to the commit,"),
+        ):
+            if paths:
+                yield f"{what} {_listed(paths)}"
+    prefix = session.settings.commit.prefix.strip()
+    if committed.commits and _skips_ci(prefix):
+        yield f"the messages say {prefix}: pushing these commits starts no pipeline"
+
+
+def _notes(session: Session, found: ChangeSet) -> Iterator[str]:
+    settings = session.settings
+    yield from session.context.stack.notes
+    if not session.context.stack.pipelines:
+        yield f"no pipeline found: paths.pipelines is {', '.join(settings.paths.pipelines)}"
+    for item in found.notes:
+        assert isinstance(item.outcome, Note)
+        yield f"{item.document.path}: {item.outcome.message}"
+    if found.held_back:
+        yield (
+            f"held back: {_listed(found.held_back)}; a pipeline cannot build without its registry, and the stack was "
+            f"refused (--only {PIPELINES} writes them all the same)"
+        )
+    changed = {change.path for change in found.changes}
+    if changed & session.context.pipelines:
+        for clash in session.context.images.collisions:
+            names = ", ".join(f"{primary} → {session.context.images.of(primary)}" for primary in clash)
+            yield f"images with the same short name got longer local names: {names}"
+    pinned = sum("image pinned" in message for message in _messages(found))
+    if pinned:
+        yield (
+            f"{count(pinned, 'step')} pinned to {settings.woodpecker.plugin_image}: a privileged image, older than "
+            "latest; newer standard images cannot be told about a registry over http"
+        )
+    if settings.registry.scheme == "https" and changed - session.context.pipelines:
+        yield "registry.scheme is https: the nginx server of this recipe still speaks http; TLS in front of it is yours"
+    if settings.verified and any("registry-add-private-config" in change.rules for change in found.changes):
+        cap, disk = settings.registry.storage, _disk_size(session)
+        yield f"no cap yet: nothing keeps the registry within {cap}; watch the disk of the VM{disk}"
+
+
+def _next_steps(session: Session, found: ChangeSet, *, pending: bool, committed: CommitResult | None) -> Iterator[str]:
+    """In the order that breaks nothing: a pipeline pushed before its registry exists cannot build."""
+    settings, stack = session.settings, session.context.stack
+    registry, pipelines = settings.registry, session.context.pipelines
+    if pending:
+        yield "run this again without --diff, look at `git diff`, and commit"
+    elif committed is None or committed.refused:
+        yield "look at `git diff`, then commit"
+    changed = [change.path for change in found.changes if change.path not in pipelines]
+    if changed:
+        yield _update_the_vm(session, changed)
+    yield f"make {registry.hostname} an A record to {_address(session) or 'the address of that machine'} in your DNS"
+    if any("image pinned" in message for message in _messages(found)):
+        where = f" ({stack.plugins_privileged_at})" if stack.plugins_privileged_at else ""
+        yield (
+            f"check that the CI server's WOODPECKER_PLUGINS_PRIVILEGED{where} lists the plugin without a tag, or "
+            f"{settings.woodpecker.plugin_image}"
+        )
+    yield f"ask the registry by name: `curl {registry.scheme}://{registry.host}/v2/` answers {{}}"
+    start = ", start a pipeline by hand," if committed and _skips_ci(settings.commit.prefix) else ""
+    yield (
+        f"only now push{start} and look for `importing cache manifest` in the log of the second build: "
+        "a pipeline cannot build before its registry answers"
+    )
+
+
+def _update_the_vm(session: Session, changed: Iterable[str]) -> str:
+    stack, hosts = session.context.stack, session.settings.vm.hosts
+    files = [path for path in changed if path != stack.terraform]
+    copy = f", copy {', '.join(files)} to where they belong below {stack.directory}" if files else ""
+    crontab = ", and replace the crontab lines by those in Terraform" if stack.terraform else ""
+    return (
+        f"bring {hosts[0] if hosts else 'the registry VM'} up to date (cloud-init runs on a first boot only): "
+        f"`mkdir -p {stack.directory}/data/{session.settings.registry.name}`{copy}, run `docker compose up -d`, "
+        f"restart nginx{crontab}"
+    )
+
+
+def _address(session: Session) -> str:
+    return session.settings.registry.address or _terraform(session, "address")
+
+
+def _disk_size(session: Session) -> str:
+    size = _terraform(session, "disk_size")
+    return f" ({size})" if size else ""
+
+
+def _terraform(session: Session, fact: str) -> str:
+    """A fact of the Terraform file; nothing where there is no such file, or it cannot be read."""
+    try:
+        return str(getattr(session.context.terraform, fact, ""))
+    except CodemodError:
+        return ""
+
+
+def _skips_ci(prefix: str) -> bool:
+    return any(mark in prefix.lower() for mark in ("[ci skip]", "[skip ci]"))
+
+
+def _listed(paths: Iterable[str]) -> str:
+    """The first ten paths, and how many more there are."""
+    first = list(paths)
+    more = f" and {len(first) - 10} more" if len(first) > 10 else ""
+    return ", ".join(first[:10]) + more
+
+
+def _messages(found: ChangeSet) -> Iterator[str]:
+    for change in found.changes:
+        yield from (item.outcome.message for item in change.findings if isinstance(item.outcome, Finding))

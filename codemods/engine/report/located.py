@@ -1,0 +1,79 @@
+"""From what the engine found to what a report says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from codemods.engine.model import Finding, Impact, Refusal, Severity
+from codemods.engine.report.diff import unified_diff
+from codemods.engine.report.model import (
+    Change,
+    RelatedPlace,
+    ReportedFinding,
+    ReportedRefusal,
+    Suppressed,
+    position,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from codemods.engine.inspection import Located
+    from codemods.engine.run import Change as EngineChange
+    from codemods.repository import Document
+
+
+def reported_change(change: EngineChange) -> Change:
+    """One changed file with its diff."""
+    document = change.document
+    old, new = (("\ufeff" if document.bom else "") + text for text in (document.text, change.new_text))
+    diff = unified_diff(change.path, old if document.exists else "", new, old_exists=document.exists)
+    what = tuple(item.outcome.message for item in change.findings if isinstance(item.outcome, Finding))
+    return Change(",".join(change.rules), change.path, change.impact, diff, what)
+
+
+def reported_finding(
+    item: Located,
+    severity: Severity,
+    *,
+    read: Callable[[str], Document] | None = None,
+    fixable: bool = False,
+    impact: Impact | None = None,
+    suppressed: Suppressed | None = None,
+    advice: str = "",
+) -> ReportedFinding:
+    """A finding, or a refusal that stays; `read` opens the documents of related places."""
+    outcome, text = item.outcome, item.document.text
+    assert isinstance(outcome, Finding | Refusal)
+    message = outcome.message if isinstance(outcome, Finding) else f"{outcome.reason}; {outcome.advice}"
+    line, column = position(text, outcome.start)
+    end_line, end_column = position(text, outcome.end if isinstance(outcome, Finding) else outcome.start)
+    related = tuple(
+        RelatedPlace(place.path, position(read(place.path).text, place.start)[0], place.message)
+        for place in (outcome.related if isinstance(outcome, Finding) and read else ())
+        if read
+    )
+    lines = text.split("\n", line)
+    return ReportedFinding(
+        item.rule,
+        item.document.path,
+        line,
+        column,
+        end_line,
+        end_column,
+        severity,
+        f"{message}{advice}",
+        fixable,
+        impact,
+        related,
+        suppressed,
+        excerpt=lines[line - 1].rstrip("\r") if len(lines) >= line else "",
+    )
+
+
+def reported_refusal(item: Located) -> ReportedRefusal:
+    """A place that was left alone."""
+    outcome = item.outcome
+    assert isinstance(outcome, Refusal)
+    line, _ = position(item.document.text, outcome.start)
+    return ReportedRefusal(item.rule, item.document.path, line, outcome.reason, outcome.advice)

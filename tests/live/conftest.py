@@ -1,0 +1,73 @@
+"""One machine with the migrated stack for all live tests of a process; without root or binaries they are skipped."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.live import images
+from tests.live.deployment import Deployment, migrate
+from tests.live.lab import in_ci, missing, run
+from tests.live.machine import NAMESPACES, Dockerd, Machine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def require(*binaries: str, root: bool = False) -> None:
+    """Skip when this machine lacks something; in CI that is a failure, or the proofs would be lost unnoticed."""
+    lacks = missing(*binaries)
+    if root and os.geteuid() != 0:
+        lacks.append("root")
+    elif root and not lacks and run(["unshare", *NAMESPACES, "true"], check=False).returncode:
+        lacks.append("right to make namespaces")
+    if lacks:
+        reason = f"no {', '.join(lacks)} (tests/live/install-packages.sh installs the packages)"
+        (pytest.fail if in_ci() else pytest.skip)(reason)
+
+
+@pytest.fixture(scope="session")
+def as_written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example repository after `apply-caching --profile as-written`."""
+    return migrate(tmp_path_factory.mktemp("as-written") / "infra", "as-written")
+
+
+@pytest.fixture(scope="session")
+def verified(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example repository after `apply-caching --profile verified`."""
+    return migrate(tmp_path_factory.mktemp("verified") / "infra", "verified")
+
+
+@pytest.fixture(scope="session")
+def machine() -> Iterator[Machine]:
+    """A host of its own inside this one."""
+    require(*Machine.needs, root=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="machine-", ignore_cleanup_errors=True) as directory,
+        Machine(Path(directory)) as machine,
+    ):
+        yield machine
+
+
+@pytest.fixture(scope="session")
+def dockerd(machine: Machine) -> Iterator[Dockerd]:
+    """The machine's docker, with the images of the stack."""
+    require(*Dockerd.needs, root=True)
+    with Dockerd(machine) as dockerd:
+        dockerd.load(images.REGISTRY)
+        dockerd.load(images.NGINX)
+        yield dockerd
+
+
+@pytest.fixture(scope="session")
+def stack(dockerd: Dockerd, verified: Path) -> Deployment:
+    """The stack of the `verified` repository, serving on the machine."""
+    require("skopeo", "crontab")
+    deployment = Deployment(dockerd)
+    deployment.lay(verified)
+    deployment.up()
+    return deployment
