@@ -11,7 +11,7 @@ from codemods.caching import (
     registry_config,
     terraform_provision,
 )
-from codemods.rules import compose, nginx, registry, terraform, woodpecker
+from codemods.rules import compose, nginx, registry, suppression, terraform, woodpecker
 
 RECIPE = (
     registry_config.check,
@@ -30,6 +30,7 @@ LINT = (
     *nginx.RULES,
     *terraform.RULES,
     *woodpecker.RULES,
+    *suppression.RULES,
 )
 """Rules that find known mistakes, family by family."""
 

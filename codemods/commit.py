@@ -39,7 +39,7 @@ class CommitError(CodemodError):
 
 @dataclass(frozen=True, slots=True)
 class CommitStep:
-    """The files of one commit, by their paths below the root; `trailer` is a line such as `Codemod: apply-caching RULE`."""
+    """The files of one commit, by paths below the root; `trailer` is a line such as `Codemod: apply-caching RULE`."""
 
     message: str
     paths: tuple[str, ...]

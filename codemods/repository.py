@@ -155,8 +155,12 @@ class Repository:
             return None
         return [os.fsdecode(path) for path in listed.split(b"\0") if path]
 
+    def is_excluded(self, path: str) -> bool:
+        """Whether the settings exclude a file, or a directory above it."""
+        return self._exclude.match_tree(path)
+
     def _is_ours(self, path: str) -> bool:
-        if path.endswith(TEMPORARY_SUFFIX) or self._exclude.match_tree(path):
+        if path.endswith(TEMPORARY_SUFFIX) or self.is_excluded(path):
             return False
         try:
             mode = os.lstat(self.root / path).st_mode

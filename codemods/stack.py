@@ -34,10 +34,10 @@ _DEFAULT_DIRECTORY = "/opt/registry"
 class Stack:
     """Paths relative to the repository, with `/`; None where the repository has no such part.
 
-    `registry_configs` are given by a hook that sees no stack; else they are found through compose. `configs` is the directory of the registry configurations ("." is the repository's root); `directory` is where
-    the stack lives on the VM; `provision_list` the dotted name of the Terraform list that cloud-init runs;
-    `plugins_privileged` the server's list of privileged plugins (None: not in this repository) and
-    `plugins_privileged_at` its `path:line`.
+    `configs` is the directory of the registry configurations ("." is the repository's root), `registry_configs` are
+    those that a hook was given, which sees no stack; `directory` is where the stack lives on the VM;
+    `provision_list` the dotted name of the Terraform list that cloud-init runs; `plugins_privileged` the server's
+    list of privileged plugins (None: not in this repository) and `plugins_privileged_at` its `path:line`.
     """
 
     compose: str | None = None

@@ -1,1 +1,1 @@
-"""pre-commit hooks: each names its files and rules; the engine does the work."""
+"""pre-commit hooks: each names its files and rules; `codemods.cli.hook` does the work."""

@@ -343,7 +343,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         (COMPOSE, b"services: {r: {image: registry:2}}\n\0", "a binary file"),
         (COMPOSE, b"", "it has no mapping `services`"),
         (COMPOSE, b"#" * (50 * 2**20), "larger than 5 MB"),
-        (COMPOSE, b"services: {r: {image: registry:2, x: " + b"[" * 100_000, "nested more than 100 deep"),
+        (COMPOSE, b"services: {r: {image: registry:2, x: " + b"[" * 100_000, "invalid YAML"),
         (NGINX, b"events {}\nhttp {\n", ""),
         (NGINX, b"http { # \xe9\n}\n", "not UTF-8"),
         (NGINX, b"\0", "a binary file"),

@@ -134,6 +134,17 @@ def test_names_that_are_taken() -> None:
     assert "if is_cache_tag_2(tag):" in protected(text)
 
 
+def test_an_age_limit() -> None:
+    """A script that removes what is older than a limit is recognised, its limit as condition or as guard."""
+    loop = "        for tag in names:\n            path = os.path.join(directory, tag)\n"
+    text = SHAPES["walk"][: SHAPES["walk"].index("        tags = []")] + loop
+    limit = f"{text}            if os.path.getmtime(path) < KEEP:\n                shutil.rmtree(path)\n"
+    guard = f"{text}            if os.path.getmtime(path) > KEEP: continue\n            shutil.rmtree(path)\n"
+    assert "            if last_pushed(path) < KEEP:\n                if is_cache_tag(tag):\n" in protected(limit)
+    assert "            if last_pushed(path) > KEEP: continue\n" in protected(guard)
+    assert "        for tag in names:\n            if is_cache_tag(tag):\n" in protected(guard)
+
+
 def test_mentions_that_protect_nothing() -> None:
     """The cache tag in a comment, a docstring or a message keeps nothing from being removed."""
     for mention in (

@@ -353,10 +353,8 @@ def test_inserting_adds_one_directive_and_removing_takes_it_out(
     if not directives:
         return
     after = data.draw(st.sampled_from(directives))
-    operation, source = data.draw(
-        st.sampled_from([(insert_directive, "new x;"), (insert_lines, ["new x;"]), (insert_lines, ["new {", "}"])])
-    )
-    edit = operation(file, after, source)  # type: ignore[operator]
+    lines = data.draw(st.sampled_from([None, ["new x;"], ["new {", "}"]]))
+    edit = insert_lines(file, after, lines) if lines else insert_directive(file, after, "new x;")
     assert edit.start == edit.end
     new = apply_edits(text, [edit])
     new_file = parse(new)
@@ -366,7 +364,7 @@ def test_inserting_adds_one_directive_and_removing_takes_it_out(
     expected.insert(siblings.index(after) + 1, entry_name(added))
     assert [entry_name(sibling) for sibling in new_file.siblings(added)] == expected
     assert len(list(walk(new_file.directives))) == len(directives) + 1
-    if operation is insert_directive:
+    if lines is None:
         assert apply_edits(new, [remove_directive(new_file, added)]) == text
 
 

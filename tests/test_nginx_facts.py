@@ -128,7 +128,7 @@ def test_settings_come_from_the_nearest_level() -> None:
         proxy_cache all; client_max_body_size 1m; proxy_read_timeout 5;
         server { client_max_body_size 0; location / { proxy_cache off; } } }""")
     assert [
-        setting.args[0] if (setting := found.setting(name)) else None
+        counts.args[0] if (counts := found.setting(name)) else None
         for name in ("proxy_cache", "client_max_body_size", "proxy_read_timeout", "proxy_buffering")
     ] == ["off", "0", "5", None]
 

@@ -368,7 +368,7 @@ def test_a_lost_upstream_comes_back() -> None:
         (
             SHAPE.replace("5010", "5050"),
             "server {\n        listen 5050",
-            "port 5050 is taken by a server that passes to http://ghcr",
+            "port 5050 is taken by an http server that passes to http://ghcr",
             "registry.port",
         ),
         (SHAPE.replace("5010", "127.0.0.1:5050"), "server", "port 5050 is taken", "registry.port"),
@@ -388,7 +388,7 @@ def test_a_lost_upstream_comes_back() -> None:
         (
             SHAPE.replace("5010", "5050").replace("proxy_pass http://ghcr;", "return 200;"),
             "server",
-            "is taken by a server that serves itself",
+            "is taken by another http server",
             "registry.port",
         ),
         (

@@ -222,6 +222,16 @@ def test_no_imports_at_the_top(text: str) -> None:
         parse(text).insert_import("os")
 
 
+@pytest.mark.parametrize("first", ["if i: continue", "if skipped(i):\n        continue", "if i:\n        pass", "pass"])
+def test_a_guard_before_another(first: str) -> None:
+    """The declared path is the new guard's own, whatever stands first in the block."""
+    text = f"import os\nfor i in os:\n    {first}\n    print(i)\n"
+    file = parse(text)
+    edit, path = file.insert_first(next(file.find(cst.For)).body, "if skip(i):\n    continue\n")
+    assert path == ("for", "body", "continue if skip")
+    assert changed(text, inserted(text, edit)) == [path]
+
+
 def test_a_block_on_one_line_is_not_edited() -> None:
     """`for x in y: print(x)` has no line for another statement."""
     file = parse("import os\nfor x in y: print(x)\n")
@@ -285,6 +295,9 @@ def constants(text: str) -> set[str]:
         'y = ["a"]\nfor z in y:\n    want(z)',
         'y = []\ny.append("a")\nwant(y)',
         'y = set()\ny.add(("a", 1))\nfor z, _ in sorted(y):\n    want(z)',
+        'y = {}\ny[1] = "a"\nwant(y)',
+        'y = {}\ny[1].append("a")\nwant(y)',
+        'y = {}\ny.setdefault(1, []).append("a")\nwant(y)',
         'def f(x):\n    want(x)\nf("a")',
         'def f(p, x=None):\n    want(x)\nf(1, x="a")',
         'def f(x="a"):\n    want(x)\nf()',
@@ -323,6 +336,9 @@ def test_flow(text: str) -> None:
         'import os\nwant((os.path.getmtime("a"), 1))',
         'for r in z:\n    if r == "a":\n        want(r)',
         '# "a"\nwant(z)',
+        'x[z] = "a"\nwant(z)',
+        'y = z\nx[y] = "a"\nwant(y)',
+        'y = z\nx.append(y).append("a")\nwant(y)',
     ],
 )
 def test_flow_lookalikes(text: str) -> None:

@@ -13,6 +13,7 @@ Evidence: the live test tests/live/test_cleanup.py with docker-registry 2.8.2; f
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from codemods.caching.cleanup_check import is_shell
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from codemods.engine.context import Context
-    from codemods.facts.cleanup import Age, CleanupFacts
-    from codemods.formats.python import PythonFile
+    from codemods.engine.difference import Path
+    from codemods.facts.cleanup import CleanupFacts
     from codemods.repository import Document
 
 Found = TypeVar("Found")
@@ -43,6 +44,17 @@ def {name}(tag):
     tag = os.path.basename(os.path.normpath(tag))
     return tag == "{cache_tag}" or tag.startswith("{cache_tag}-")
 '''
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One half of the finding: an edit, the function that it needs, and what is wrong without them."""
+
+    edit: Edit
+    writes: tuple[Path, ...]
+    function: str
+    message: str
+    place: tuple[int, int]
 
 
 @rule("cleanup-protect-cache-tag", Role.CLEANUP, impact=Impact.NONE, since="0.1.0", task="10")
@@ -75,41 +87,40 @@ def _by_hand(cache_tag: str) -> str:
 
 def _finding(facts: CleanupFacts, cache_tag: str, aged: bool, kept: bool) -> Finding:
     """The edits for what is missing. Raises CannotEdit."""
-    file = facts.file
-    edits, writes, functions, messages, places = [], [], [], [], []
-    if not aged:
-        age = _only(facts.tag_ages, "read the age of a tag's directory")
-        name = file.free_name("last_pushed")
-        edits.append(_age_edit(file, age, name))
-        writes += [file.path_at(file.span(age.node)[0]), (f"def {name}",)]
-        functions.append(_LAST_PUSHED.format(name=name))
-        messages.append("tags are aged by their directories, whose time a new push does not touch")
-        places.append(file.span(age.node))
-    if not kept:
-        removal = _only(facts.removals, "remove a tag's directory")
-        name = file.free_name("is_cache_tag")
-        guard = f"if {name}({file.source(removal.tag)}):\n    continue\n"
-        edit, path = file.insert_first(facts.decision(removal), guard)
-        edits.append(edit)
-        writes += [path, (f"def {name}",)]
-        functions.append(_IS_CACHE_TAG.format(name=name, cache_tag=cache_tag))
-        messages.append(f"nothing keeps the tag {cache_tag} from being removed")
-        places.append(file.span(removal.call))
-    edits.append(file.insert_functions(functions))
-    if missing := file.insert_import("os"):
+    parts = [] if aged else [_age(facts)]
+    parts += [] if kept else [_guard(facts, cache_tag)]
+    edits = [part.edit for part in parts] + [facts.file.insert_functions([part.function for part in parts])]
+    writes = [path for part in parts for path in part.writes]
+    if missing := facts.file.insert_import("os"):
         edits.append(missing)
         writes.append(("import os",))
-    return Finding(*places[0], "; ".join(messages), tuple(edits), tuple(writes))
+    message = "; ".join(part.message for part in parts)
+    return Finding(*parts[0].place, message, tuple(edits), tuple(writes))
+
+
+def _age(facts: CleanupFacts) -> _Part:
+    """`os.path.getmtime(path)` becomes `last_pushed(path)`, and so do the other forms."""
+    file, age = facts.file, _only(facts.tag_ages, "read the age of a tag's directory")
+    name, place = file.free_name("last_pushed"), file.span(age.node)
+    if age.getmtime is not None:
+        edit = Edit(*file.span(age.getmtime), name)
+    else:
+        edit = Edit(*place, f"{name}({file.source(age.path)})")
+    message = "tags are aged by their directories, whose time a new push does not touch"
+    return _Part(edit, (file.path_at(place[0]), (f"def {name}",)), _LAST_PUSHED.format(name=name), message, place)
+
+
+def _guard(facts: CleanupFacts, cache_tag: str) -> _Part:
+    """The loop that removes tags continues with the next one at a cache tag."""
+    file, removal = facts.file, _only(facts.removals, "remove a tag's directory")
+    name, place = file.free_name("is_cache_tag"), file.span(removal.call)
+    edit, path = file.insert_first(facts.decision(removal), f"if {name}({file.source(removal.tag)}):\n    continue\n")
+    function = _IS_CACHE_TAG.format(name=name, cache_tag=cache_tag)
+    message = f"nothing keeps the tag {cache_tag} from being removed"
+    return _Part(edit, (path, (f"def {name}",)), function, message, place)
 
 
 def _only(found: list[Found], does: str) -> Found:
     if len(found) != 1:
         raise CannotEdit(f"{len(found) or 'no'} places were found that {does}, not one", "")
     return found[0]
-
-
-def _age_edit(file: PythonFile, age: Age, name: str) -> Edit:
-    """`os.path.getmtime(path)` becomes `last_pushed(path)`, and so do the other forms."""
-    if age.getmtime is not None:
-        return Edit(*file.span(age.getmtime), name)
-    return Edit(*file.span(age.node), f"{name}({file.source(age.path)})")

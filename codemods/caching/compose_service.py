@@ -250,13 +250,13 @@ def _port(context: Context, file: YamlFile, facts: ComposeFacts, nginx: Mapping)
         pair.key.start,
         pair.key.end,
         f"{facts.nginx.name} does not publish port {port}",
-        tuple(append_item(file, sequence, _port_item(file, sequence, port))),
+        tuple(append_item(file, sequence, port_item(file, sequence, port))),
         (("services", facts.nginx.name, "ports", "+"),),
         impact=Impact.RECREATE,
     )
 
 
-def _port_item(file: YamlFile, sequence: Sequence, port: int) -> object:
+def port_item(file: YamlFile, sequence: Sequence, port: int) -> object:
     """The last item with our port in place of its two: same quotes, same address, same form."""
     last = resolve(sequence.items[-1])
     if isinstance(last, Mapping):

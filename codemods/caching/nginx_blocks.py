@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from codemods.facts.nginx import Server, Upstream
-from codemods.formats.nginx import NginxFile
 from codemods.formats.nginx_edits import Gap, gap_above, one_line, style_of, styled
-from codemods.settings import RegistrySettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from codemods.facts.nginx import Server, Upstream
+    from codemods.formats.nginx import NginxFile
+    from codemods.settings import RegistrySettings
 
 HOST_VALUES = {"as-written": "$host", "verified": "$http_host"}
 PROTO = "proxy_set_header X-Forwarded-Proto $scheme;"

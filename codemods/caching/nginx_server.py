@@ -16,19 +16,23 @@ Evidence: facts 17, 18, 19, 20, 21, 22.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from codemods.caching.nginx_blocks import HOST_VALUES, PROTO, REGISTRY_PORT, is_banner, server_lines, upstream_lines
-from codemods.engine.context import Context
-from codemods.engine.difference import Path
-from codemods.engine.edits import Edit
 from codemods.engine.model import Finding, Impact, Note, Outcome, Refusal, Role, rule
 from codemods.facts.nginx import Address, Location, NginxFacts, Server, Target, Upstream, read_nginx, setting
 from codemods.formats.nginx import Directive, NginxFile, entry_name, parse
 from codemods.formats.nginx_edits import gap_above, insert_directive, insert_lines, replace_word
-from codemods.repository import Document
-from codemods.settings import RegistrySettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from codemods.engine.context import Context
+    from codemods.engine.difference import Path
+    from codemods.engine.edits import Edit
+    from codemods.repository import Document
+    from codemods.settings import RegistrySettings
 
 
 @rule("nginx-add-private-server", Role.NGINX, impact=Impact.RELOAD, since="0.1.0", task="3")
@@ -111,10 +115,11 @@ class _Here:
             )
         server = next((server for server in self.facts.servers if server.listens_on(port)), None)
         if server and not self.server:
-            targets = ", ".join(map(str, server.targets))
+            leads = " and to ".join(map(str, server.targets))
+            what = f"an {server.context} server that passes to {leads}" if leads else f"another {server.context} server"
             return Refusal(
                 server.directive.start,
-                f"port {port} is taken by a server that " + (f"passes to {targets}" if targets else "serves itself"),
+                f"port {port} is taken by {what}",
                 "set registry.port in codemod.toml to a free port",
             )
         return None

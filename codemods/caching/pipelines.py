@@ -53,24 +53,24 @@ def check(context: Context, document: Document) -> Iterator[Outcome]:
         return
     file = document.yaml
     steps: list[StepEdits] = []
-    refusals: list[Refusal] = []
+    refusals: dict[tuple[int, str], Refusal] = {}
     for build in read_builds(file):
         step = StepEdits(build)
         try:
             yield from _plan(context, file, step)
         except CannotEdit as error:
-            refusals.append(
-                Refusal(error.offset or build.item.start, f"step {build.name}: {error.reason}", error.advice)
-            )
+            where, reason = error.offset or build.item.start, f"step {build.name}: {error.reason}"
+            refusals.setdefault((where, reason), Refusal(where, reason, error.advice, build.start))
             continue
         if step.edits:
             steps.append(step)
-    yield from dict.fromkeys(refusals)
+    yield from refusals.values()
     yield from refuse_shared(file, steps)
     for step in steps:
         edits = tuple(edit for _, edit in step.edits)
         message = f"step {step.build.name}: {', '.join(step.done)}"
-        yield Finding(step.build.image.key.start, step.build.image.value.end, message, edits, tuple(step.writes))
+        image = step.build.image
+        yield Finding(image.key.start, image.value.end, message, edits, tuple(step.writes), block=step.build.start)
 
 
 def _plan(context: Context, file: YamlFile, step: StepEdits) -> Iterator[Outcome]:
@@ -234,7 +234,7 @@ def _set_http(context: Context, file: YamlFile, step: StepEdits, added: dict[str
     if registry.scheme == "http" and not is_ours:
         raise CannotEdit(
             "it has a buildkit_config of its own, which is not merged",
-            f"add the section {ours.lines[0]} with http = true and insecure = true to it, and the cache settings by hand",
+            f"add {ours.lines[0]} with http = true and insecure = true to it, and the cache settings, by hand",
             pair.value.start,
         )
     if registry.scheme == "https" and is_ours:

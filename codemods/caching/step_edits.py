@@ -54,6 +54,7 @@ def refuse_shared(file: YamlFile, steps: list[StepEdits]) -> Iterator[Outcome]:
                         owner.start,
                         f"step {step.build.name}: what must change is shared with line {line}, which must not change",
                         "write the settings of this step out instead of sharing them",
+                        step.build.start,
                     )
 
 

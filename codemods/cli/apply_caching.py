@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from codemods.cli.caching_report import build_report
-from codemods.cli.main import CommonOptions, common_options, reader_may_leave
+from codemods.cli.main import common_options, reader_may_leave
+from codemods.cli.options import CommonOptions
 from codemods.cli.progress import progress
 from codemods.cli.session import Session, known_rules, open_session, scope
+from codemods.engine.baseline import find_baseline
 from codemods.engine.inspection import Located
 from codemods.engine.model import Refusal, Role
 from codemods.engine.run import PIPELINES, Change, ChangeSet, Selection, plan_changes
@@ -99,11 +101,13 @@ def _apply(session: Session, selection: Selection, options: Options, *, quiet: b
 
         check_can_commit(session.repository.root)
 
+    baseline = find_baseline(session.repository.root)
+
     def obstacles(paths: Sequence[str]) -> Mapping[str, Refusal]:
         return dict(_obstacles(session.repository, paths, options.allow_dirty))
 
     with progress("apply-caching", quiet=quiet) as show:
-        found = plan_changes(RECIPE, session.context, selection, obstacles, show)
+        found = plan_changes(RECIPE, session.context, selection, obstacles, show, baseline)
     if not options.diff:
         _write(session.repository, found, hold_back=PIPELINES not in selection.only)
     committed = _commit(session, found) if options.commit and found.changes else None

@@ -96,6 +96,10 @@ def _notes(session: Session, found: ChangeSet) -> Iterator[str]:
     for item in found.notes:
         assert isinstance(item.outcome, Note)
         yield f"{item.document.path}: {item.outcome.message}"
+    if found.suppressed:
+        paths = dict.fromkeys(item.located.document.path for item in found.suppressed)
+        places = count(len(found.suppressed), "place")
+        yield f"{places} left alone, suppressed by a comment or the baseline: {_listed(paths)}"
     if found.held_back:
         yield (
             f"held back: {_listed(found.held_back)}; a pipeline cannot build without its registry, and the stack was "

@@ -9,7 +9,8 @@ import click
 
 import codemods
 from codemods.catalogue import ALL
-from codemods.cli.main import CommonOptions, common_options
+from codemods.cli.main import common_options
+from codemods.cli.options import CommonOptions
 from codemods.cli.session import Session, known_rules, open_session, scope
 from codemods.engine.inspection import PARSE_ERROR, inspect, paths_of
 from codemods.engine.model import Finding, Note, Refusal, Role

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from codemods.cli.main import CommonOptions, common_options
+from codemods.cli.main import common_options
+from codemods.cli.options import CommonOptions
 from codemods.cli.session import Session, open_with
 from codemods.engine.report.escape import printable
 from codemods.engine.report.model import count

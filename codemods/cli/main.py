@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from codemods import __version__
+from codemods.cli.options import CommonOptions
 from codemods.errors import CodemodError
 
 _COMMANDS = {
@@ -24,15 +25,6 @@ _COMMANDS = {
     "rules": ("codemods.cli.explain", "List all rules."),
     "explain": ("codemods.cli.explain", "Explain a rule, or say what the tool sees in a file."),
 }
-
-
-@dataclass(frozen=True)
-class CommonOptions:
-    """Options of every command; all but the directory may also stand after the command's name."""
-
-    directory: Path
-    overrides: tuple[str, ...] = ()
-    verbosity: int = 0
 
 
 def common_options(command: Callable[..., Any]) -> Callable[..., Any]:

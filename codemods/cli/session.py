@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from codemods.cli.main import CommonOptions
+from codemods.cli.options import CommonOptions
 from codemods.engine.context import Context
 from codemods.errors import CodemodError, SettingsError
 from codemods.repository import Document, Repository, find_root
@@ -38,7 +38,9 @@ class Session:
         except CodemodError:
             return False
         return any(
-            registry.host.encode() in self.repository.peek(path) for path in context.stack.pipelines if registry.hostname
+            registry.host.encode() in self.repository.peek(path)
+            for path in context.stack.pipelines
+            if registry.hostname
         )
 
 

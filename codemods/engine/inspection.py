@@ -58,7 +58,10 @@ def paths_of(role: Role, context: Context) -> tuple[str, ...]:
         case Role.SUPPRESSION:
             return tuple(context.directives)
         case Role.REGISTRY:
-            found = (registry.path for registry in context.registries if registry.path)
+            try:
+                found = [registry.path for registry in context.registries if registry.path]
+            except (CannotEdit, ParseError):  # said where the compose file is read
+                found = []
             return tuple(dict.fromkeys((*stack.registry_configs, *found)))
         case Role.CONFIG:
             if stack.configs is None:

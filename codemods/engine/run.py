@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from codemods.engine.context import Context
 from codemods.engine.edits import Edit, apply_edits
-from codemods.engine.inspection import Located, Progress, inspect
+from codemods.engine.inspection import Judged, Located, Progress
+from codemods.engine.judge import judge, open_outcomes
 from codemods.engine.model import Finding, Impact, Note, Refusal, Role, Rule
 from codemods.engine.verify import check_bytes, check_meaning
 from codemods.errors import CodemodError, OverlapError, ParseError
@@ -17,6 +18,7 @@ from codemods.repository import Document
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    from codemods.engine.baseline import Baseline
     from codemods.engine.difference import Path
 
 PIPELINES = "woodpecker-add-registry-cache"
@@ -55,12 +57,13 @@ class Change:
 
 @dataclass(slots=True)
 class ChangeSet:
-    """Everything one run found: verified changes by group, refusals, notes, and what was held back."""
+    """Everything one run found: verified changes by group, refusals, notes, what was suppressed or held back."""
 
     groups: list[list[Change]] = field(default_factory=list)
     findings: list[Located] = field(default_factory=list)
     refusals: list[Located] = field(default_factory=list)
     notes: list[Located] = field(default_factory=list)
+    suppressed: list[Judged] = field(default_factory=list)
     held_back: list[str] = field(default_factory=list)
 
     @property
@@ -92,15 +95,19 @@ def plan_changes(
     selection: Selection,
     obstacles: Callable[[Sequence[str]], Mapping[str, Refusal]] = lambda paths: {},
     progress: Progress = lambda done, total: None,
+    baseline: Baseline | None = None,
 ) -> ChangeSet:
     """Run all rules, apply their edits in memory, prove the result, and run all rules again on it.
 
+    Places that a comment or the baseline suppresses are left as they are.
     `obstacles` says which of the files that would change must not be written, and why.
     Raises NotIdempotent when the second run still wants to change what the first one made.
     """
     selected = [rule for rule in rules if selection.has_rule(rule.id)]
     result = ChangeSet()
-    located = list(inspect(selected, context, progress))
+    judged = judge(selected, context, baseline, progress)
+    located = list(open_outcomes(judged))
+    result.suppressed = [item for item in judged if item.suppressed and selection.has_path(item.located.document.path)]
     refused = {_group(context, item.document.path) for item in located if isinstance(item.outcome, Refusal)}
     _sort(located, selection, result)
     proposals: dict[str, list[Located]] = {}
@@ -125,7 +132,9 @@ def plan_changes(
         result.held_back, ready = list(ready), {}
         result.refusals += [item for item in located if _is_the_reason(item, context, selection)]
     result.groups = list(ready.values())
-    _check_idempotence(selected, context, selection, located, result)
+    _check_idempotence(
+        lambda again: open_outcomes(judge(selected, again, baseline)), context, selection, located, result
+    )
     return result
 
 
@@ -191,7 +200,11 @@ def _names(located: Iterable[Located]) -> str:
 
 
 def _check_idempotence(
-    rules: Sequence[Rule], context: Context, selection: Selection, located: Collection[Located], result: ChangeSet
+    look: Callable[[Context], Iterable[Located]],
+    context: Context,
+    selection: Selection,
+    located: Collection[Located],
+    result: ChangeSet,
 ) -> None:
     """Run the rules on the new texts: whatever was written, and whatever was at rest before, must be at rest."""
     if not result.changes:
@@ -201,7 +214,7 @@ def _check_idempotence(
     known = {item.document.path for item in located if item.wants_edits or isinstance(item.outcome, Refusal)}
     restless = [
         item
-        for item in inspect(rules, again, lambda done, total: None)
+        for item in look(again)
         if (item.wants_edits or isinstance(item.outcome, Refusal))
         and (item.document.path in new or item.document.path not in known)
         and selection.has_path(item.document.path)

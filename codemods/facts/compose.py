@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from codemods.errors import ParseError
-from codemods.formats.yaml import Mapping, Node, Sequence, YamlFile, merged, resolve, text_of
+from codemods.formats.yaml import Mapping, Node, Pair, Sequence, YamlFile, merged, resolve, text_of
 
 _REGISTRY_HEADS = (
     "",
@@ -20,30 +21,43 @@ _REGISTRY_HEADS = (
 
 @dataclass(frozen=True)
 class Mount:
-    """A bind mount or named volume: `source` as written, `target` in the container."""
+    """A bind mount or named volume: `source` as written, `target` in the container, `node` the list's item."""
 
     source: str
     target: str
+    node: Node | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
 class Port:
-    """A published port; `address` is empty when all addresses are bound."""
+    """A published port; `address` is empty when all addresses are bound, `node` is the list's item."""
 
     published: int
     target: int
     address: str = ""
+    protocol: str = "tcp"
+    node: Node | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
 class Service:
-    """One service; `container` is its container_name, else its name."""
+    """One service; `container` is its container_name, else its name; `names` are those it answers to besides."""
 
     name: str
     image: str
     container: str
     mounts: tuple[Mount, ...] = ()
     ports: tuple[Port, ...] = ()
+    names: tuple[str, ...] = ()
+    pairs: dict[str, Pair] = field(default_factory=dict, compare=False, repr=False)
+
+    def value(self, *path: str) -> Node | None:
+        """The value at a path of keys, aliases resolved and merged mappings looked into."""
+        pair = self.pairs.get(path[0])
+        node = resolve(pair.value) if pair else None
+        for name in path[1:]:
+            node = node.value(name) if isinstance(node, Mapping) else None
+        return node
 
     @property
     def short_name(self) -> str:
@@ -115,39 +129,57 @@ def _front(services: list[Service]) -> Service | None:
 
 
 def _service(name: str, node: Node) -> Service:
-    pairs = {pair.name: resolve(pair.value) for pair, _ in reversed(list(merged(node)))} if isinstance(
-        node, Mapping) else {}  # fmt: skip
+    pairs: dict[str, Pair] = {}
+    for pair, _ in merged(node) if isinstance(node, Mapping) else ():
+        pairs.setdefault(pair.name or "", pair)
+
+    def value(key: str) -> Node | None:
+        return resolve(pairs[key].value) if key in pairs else None
+
     return Service(
         name,
-        text_of(pairs.get("image")) or "",
-        text_of(pairs.get("container_name")) or name,
-        tuple(mount for item in _items(pairs.get("volumes")) if (mount := _mount(item))),
-        tuple(port for item in _items(pairs.get("ports")) if (port := _port(item))),
+        text_of(value("image")) or "",
+        text_of(value("container_name")) or name,
+        tuple(mount for item in _items(value("volumes")) if (mount := _mount(item))),
+        tuple(port for item in _items(value("ports")) if (port := _port(item))),
+        tuple(_names(value("networks"), value("hostname"))),
+        pairs,
     )
 
 
+def _names(networks: Node | None, hostname: Node | None) -> Iterator[str]:
+    """Host name and network aliases of a service."""
+    if name := text_of(hostname):
+        yield name
+    for pair in networks.pairs if isinstance(networks, Mapping) else ():
+        network = resolve(pair.value)
+        aliases = network.value("aliases") if isinstance(network, Mapping) else None
+        yield from (text_of(item) or "" for item in _items(aliases))
+
+
 def _items(node: Node | None) -> list[Node]:
-    return [resolve(item) for item in node.items] if isinstance(node, Sequence) else []
+    return list(node.items) if isinstance(node, Sequence) else []
 
 
 def _mount(item: Node) -> Mount | None:
-    if isinstance(item, Mapping):
-        source, target = text_of(item.value("source")), text_of(item.value("target"))
-        return Mount(source or "", target) if target else None
-    parts = (text_of(item) or "").split(":")
-    return Mount(parts[0].rstrip("/") or "/", parts[1].rstrip("/")) if len(parts) > 1 else None
+    node = resolve(item)
+    if isinstance(node, Mapping):
+        source, target = text_of(node.value("source")), text_of(node.value("target"))
+        return Mount(source or "", target, item) if target else None
+    parts = (text_of(node) or "").split(":")
+    return Mount(parts[0].rstrip("/") or "/", parts[1].rstrip("/"), item) if len(parts) > 1 else None
 
 
 def _port(item: Node) -> Port | None:
-    if isinstance(item, Mapping):
-        published, target = text_of(item.value("published")), text_of(item.value("target"))
-        return _numbers(published or "", target or "", text_of(item.value("host_ip")) or "")
-    text = (text_of(item) or "").partition("/")[0]
-    rest, _, target = text.rpartition(":")
-    address, _, published = rest.rpartition(":")
-    return _numbers(published, target, address)
-
-
-def _numbers(published: str, target: str, address: str) -> Port | None:
-    """Port ranges and variables are no single port: None."""
-    return Port(int(published), int(target), address) if published.isdigit() and target.isdigit() else None
+    """A single published port; ranges and variables are none."""
+    node = resolve(item)
+    if isinstance(node, Mapping):
+        published, target = text_of(node.value("published")) or "", text_of(node.value("target")) or ""
+        address, protocol = text_of(node.value("host_ip")) or "", text_of(node.value("protocol")) or "tcp"
+    else:
+        text, _, protocol = (text_of(node) or "").partition("/")
+        rest, _, target = text.rpartition(":")
+        address, _, published = rest.rpartition(":")
+    if not (published.isdigit() and target.isdigit()):
+        return None
+    return Port(int(published), int(target), address, protocol or "tcp", item)

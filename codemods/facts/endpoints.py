@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """`host` is host:port as references name it; `service` is the registry's, None when nobody answers there."""
+    """`host` is host:port as references name it; `service` is the registry's."""
 
     host: str
     scheme: str
     has_auth: bool
-    service: str | None = None
+    service: str
 
 
 def read_endpoints(context: Context) -> dict[str, Endpoint]:
@@ -29,7 +29,7 @@ def read_endpoints(context: Context) -> dict[str, Endpoint]:
     by_port: dict[int, Endpoint] = {}
     for port, endpoint in (*_behind_nginx(context), *_published(context)):
         by_port.setdefault(port, endpoint)
-    by_port.setdefault(settings.port, Endpoint("", settings.scheme, _has_auth(context, None)))
+    by_port.setdefault(settings.port, Endpoint("", settings.scheme, _has_auth(context, None), settings.service))
     return {
         host: Endpoint(host, found.scheme, found.has_auth, found.service)
         for name in names

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from codemods.formats.nginx import Directive, NginxFile, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _PORTS = re.compile(r"(?:(?P<address>\[[^]]*\]|[^:\[\]]+):)?(?P<first>\d{1,5})(?:-(?P<last>\d{1,5}))?\Z")
 _PASS = re.compile(

@@ -58,6 +58,13 @@ class Build:
         return texts(self.value("repo"))
 
     @property
+    def start(self) -> int:
+        """Where the step begins: its item in the list of steps, or its key in the map of them."""
+        sections = (self.root.value(key) for key in ("steps", "pipeline"))
+        pairs = (pair for section in sections if isinstance(section, Mapping) for pair in section.pairs)
+        return next((pair.key.start for pair in pairs if pair.value is self.item), self.item.start)
+
+    @property
     def pushes(self) -> bool:
         """Whether the step pushes: `dry_run: true` and an `output` to somewhere else do not."""
         if (text_of(self.value("dry_run")) or "").lower() in ("true", "yes", "on", "1"):

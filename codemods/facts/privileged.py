@@ -1,4 +1,4 @@
-"""Which plugins a Woodpecker server runs privileged, where the repository says so: Helm values, compose, Terraform, env.
+"""Which plugins a Woodpecker server runs privileged: where a repository says so (Helm, compose, Terraform, env).
 
 Evidence: facts 38.
 """

@@ -14,6 +14,7 @@ CACHE_KEYS = ("cache_from", "cache_to", "cache_images")
 DOCKER_HUB = "docker.io"
 _HUB_HOSTS = (DOCKER_HUB, "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com", "hub.docker.com")
 _FIELDS = re.compile(r"(?:\$\{[^}]*\}|\\(?!,)|[^,\\])+")
+_HIDDEN = ("secrets", "environment", "volumes")
 _NO_CREDENTIALS = ("registry", "mirrors")
 
 
@@ -115,9 +116,9 @@ def read_cache_writers(builds: Iterable[tuple[str, Build]]) -> dict[str, list[Ca
 def logins_of(build: Build) -> list[Login] | None:
     """All logins of a step, the default one first; None when they are not all written out.
 
-    `secrets` and `environment` of a step may hold credentials under names that are not seen here.
+    `secrets`, `environment` and `volumes` of a step may hold credentials under names that are not seen here.
     """
-    if any(pair.name in ("secrets", "environment") for pair, _ in merged(build.step)):
+    if any(pair.name in _HIDDEN for pair, _ in merged(build.step)) or build.setting("config"):
         return None
     found = []
     if build.setting("username") and build.setting("password"):

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class Registry:
     """A service that runs Distribution; `path` is its configuration in the repository, None when not found.
 
-    `document` is None too when it cannot be read. Several registries may share one configuration: a Terraform template that is rendered for each.
+    `document` is None, too, when that cannot be read. Several registries may share one configuration: a Terraform
+    template that is rendered for each.
     """
 
     service: Service

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from codemods.errors import ParseError
+from codemods.formats.comments import Comment
 from codemods.formats.crontab import CrontabLine
 from codemods.formats.crontab import parse as parse_crontab
-from codemods.formats.comments import Comment
 from codemods.formats.hcl import TEMPLATE, Attribute, Block, Call, HclFile, Heredoc, List, String, Value, walk
 from codemods.formats.quoting import Quoted
 from codemods.formats.shell import Command, Word, read_commands
@@ -56,13 +56,16 @@ class Directory:
 class CronJob:
     """A crontab line that an element installs; `quoted` leads from its characters to the source.
 
-    `alone` when the element installs no other line.
+    `alone` when the element installs no other line; `appended` when it adds lines to those that `user` has (empty:
+    root) and does nothing else.
     """
 
     index: int
     line: CrontabLine
     quoted: Quoted
     alone: bool
+    appended: bool = False
+    user: str = ""
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Source offsets of characters `start`-`end` of the line."""
@@ -88,6 +91,7 @@ class TerraformFacts:
     cron_jobs: tuple[CronJob, ...] = ()
     address: str = ""
     disk_size: str = ""
+    disk_span: tuple[int, int] = (0, 0)
     ports: tuple[PortComment, ...] = ()
 
     @property
@@ -103,14 +107,15 @@ def read_terraform(file: HclFile, provision_list: str) -> TerraformFacts:
         attribute = None
     elements = attribute.value.children if attribute else ()
     ports = _port_comments(file)
-    address, disk_size = _vm(file, attribute, ports)
+    address, disk = _vm(file, attribute, ports)
     return TerraformFacts(
         attribute,
         tuple(found for i, element in enumerate(elements) for found in read_deployments(file, i, element)),
         tuple(found for i, element in enumerate(elements) for found in _directories(file, i, element)),
         tuple(found for i, element in enumerate(elements) for found in _cron_jobs(file, i, element)),
         address,
-        disk_size,
+        file.text[disk.start : disk.end].strip('"') if disk else "",
+        (disk.start, disk.end) if disk else (0, 0),
         ports,
     )
 
@@ -179,7 +184,7 @@ def _targets(file: HclFile, element: Value) -> Iterator[tuple[Word, str]]:
     """Destination of each `base64 -d`, and what follows it."""
     source = _command_line(file, element)
     decoding = False
-    for command in _commands(file, element):
+    for command in read_element(file, element):
         if command.after != "|":
             decoding = False
         name, *options = command.arguments or [""]
@@ -196,7 +201,7 @@ def _targets(file: HclFile, element: Value) -> Iterator[tuple[Word, str]]:
 
 
 def _directories(file: HclFile, index: int, element: Value) -> Iterator[Directory]:
-    for command in _commands(file, element):
+    for command in read_element(file, element):
         name, *arguments = command.arguments or [""]
         if name == "mkdir" and any(re.fullmatch(r"-[a-zA-Z]*p[a-zA-Z]*|--parents", option) for option in arguments):
             for word in command.words[-len(arguments) :]:
@@ -205,9 +210,11 @@ def _directories(file: HclFile, index: int, element: Value) -> Iterator[Director
 
 
 def _cron_jobs(file: HclFile, index: int, element: Value) -> list[CronJob]:
-    commands = _commands(file, element)
-    if not any(command.after == "|" and _installs_crontab(command) for command in commands):
+    commands = read_element(file, element)
+    install = next((command for command in commands if command.after == "|" and _installs_crontab(command)), None)
+    if install is None:
         return []
+    named = install.arguments[1:-1]
     found = []
     for command in commands:
         if len(command.arguments) != 2 or command.arguments[0] != "echo" or not command.words[-1].plain:
@@ -217,14 +224,21 @@ def _cron_jobs(file: HclFile, index: int, element: Value) -> list[CronJob]:
             found.append((parse_crontab(quoted.text), quoted))
         except ParseError:
             continue
-    return [CronJob(index, line, quoted, len(found) == 1) for line, quoted in found]
+    others = [one.arguments for one in commands if one.arguments[:1] != ["echo"] and one is not install]
+    kept = [arguments for arguments in others if arguments not in (["}"], ["true"], [":"])]
+    appended = kept in ([["crontab", "-l"]], [["crontab", *named, "-l"]]) and others[0] == kept[0]
+    appended = appended and len(commands) == len(found) + len(others) + 1
+    user = " ".join(named).removeprefix("-u ")
+    user = "" if user == "root" else user
+    return [CronJob(index, line, quoted, len(found) == 1, appended, user) for line, quoted in found]
 
 
 def _installs_crontab(command: Command) -> bool:
     return command.arguments[:1] == ["crontab"] and command.arguments[-1] == "-"
 
 
-def _commands(file: HclFile, element: Value) -> list[Command]:
+def read_element(file: HclFile, element: Value) -> list[Command]:
+    """The shell commands of an element; none where it is no string, or cannot be read."""
     source = _command_line(file, element)
     try:
         return read_commands(source) if source else []
@@ -256,7 +270,7 @@ def _port_comments(file: HclFile) -> tuple[PortComment, ...]:
     return tuple(blocks[counts.index(max(counts))]) if max(counts) > 1 else ()
 
 
-def _vm(file: HclFile, provision: Attribute | None, ports: tuple[PortComment, ...]) -> tuple[str, str]:
+def _vm(file: HclFile, provision: Attribute | None, ports: tuple[PortComment, ...]) -> tuple[str, Value | None]:
     """Address and disk size of the VM: the block with an ipconfig0 for which most speaks."""
     values = {attribute.path: file.text[attribute.value.start : attribute.value.end] for attribute in file.attributes}
     template = provision.path[:-1] if provision else ()
@@ -265,9 +279,10 @@ def _vm(file: HclFile, provision: Attribute | None, ports: tuple[PortComment, ..
     }
     best = [block.path for block, score in scores.items() if score == max(scores.values())]
     if len(best) != 1:
-        return "", ""
+        return "", None
     match = _ADDRESS.search(values[(*best[0], "ipconfig0")])
-    return match[1] if match else "", values.get((*best[0], "vm_disk_size"), "").strip('"')
+    disk = next((found.value for found in file.attributes if found.path == (*best[0], "vm_disk_size")), None)
+    return match[1] if match else "", disk
 
 
 def _kinship(

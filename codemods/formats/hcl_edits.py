@@ -41,6 +41,45 @@ def insert_element(
     return [Edit(behind, behind, ","), Edit(rest.end(), rest.end(), newline.join(lines) + newline)]
 
 
+def remove_element(file: HclFile, values: List, index: int) -> Edit:
+    """Take an element out with its comma and, where it has its lines for itself, with these lines.
+
+    The comment lines above go with it when they are about nothing else: when the line below is blank, a comment or the
+    end of the list. Raises CannotEdit for a comment that would be lost.
+    """
+    element, comma = values.children[index], values.commas[index]
+    behind = element.end if comma is None else comma + 1
+    rest = _REST_OF_LINE.match(file.text, behind)
+    if rest and file.indentation(element.start) is not None:
+        above = file.comments_above(element.start)
+        start = file.line_start(above[0].start if above and _is_alone(file, rest.end()) else element.start)
+        if file.after_blank_line(start) and not file.text[rest.end() :].partition("\n")[0].strip():
+            start = file.line_start(start - 1)
+        return Edit(_line_end(file.text, start - 1), _line_end(file.text, rest.end() - 1), "")
+    before = values.commas[index - 1] if index else None
+    if comma is None:
+        start, end = element.start if before is None else before, behind
+    elif before is not None and file.line_start(before) == file.line_start(element.start):
+        start, end = before + 1, behind
+    else:
+        start, end = element.start, behind + len(file.text[behind:]) - len(file.text[behind:].lstrip(" \t"))
+    spans = [(start, element.start), (element.end, end)]
+    if any(first <= found.start < last for found in file.comments for first, last in spans):
+        raise CannotEdit("there is a comment at the element", "take the element out by hand", element.start)
+    return Edit(start, end, "")
+
+
+def _is_alone(file: HclFile, below: int) -> bool:
+    """Whether nothing in the line that begins at `below` belongs to the comment above."""
+    line = file.text[below:].partition("\n")[0].strip()
+    return not line or line.startswith(("#", "//", "/*", "]"))
+
+
+def _line_end(text: str, newline: int) -> int:
+    """Where the line end begins whose `\\n` is at `newline`."""
+    return newline - 1 if text[:newline].endswith("\r") else newline
+
+
 def copied(file: HclFile, value: Value, changes: Iterable[Edit] = ()) -> str:
     """The source of a value with some changes in it, for `insert_element`. Raises CannotEdit for heredocs."""
     if any(isinstance(inner, Heredoc) for inner in walk(value)):

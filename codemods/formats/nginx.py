@@ -7,14 +7,16 @@ code of `*_by_lua_block { … }` is another language; it is skipped whole and be
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from codemods.engine.difference import Data, Entry, Path
 from codemods.errors import ParseError
 from codemods.formats.comments import Comment, comment_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 MAX_DEPTH = 100
 _SPACE = re.compile(r"[ \t\r\n]+")

@@ -7,11 +7,14 @@ level and ` {` at the end of the line; `styled` turns that into the layout of an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from codemods.engine.edits import Edit
 from codemods.formats.nginx import Directive, NginxFile, Word, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _BLANK = " \t\r\n"
 _REST = re.compile(r"[ \t]*(?:#[^\n]*?)?(?=\r?\n|\Z)")

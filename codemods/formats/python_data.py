@@ -51,7 +51,10 @@ def statements(tree: ast.Module, text: str) -> list[tuple[int, int, Path]]:
 
 
 def name(node: ast.AST) -> str:
-    """`def main`, `class X`, `import os`, the target of an assignment, `continue if`, else the statement's kind."""
+    """`def main`, `class X`, `import os`, the target of an assignment, else the statement's kind.
+
+    A guard that only continues is `continue if`, with the function when its test is a plain call.
+    """
     match node:
         case ast.FunctionDef() | ast.AsyncFunctionDef():
             return f"def {node.name}"
@@ -61,6 +64,8 @@ def name(node: ast.AST) -> str:
             return ast.unparse(node)
         case ast.Assign(targets=[ast.Name(id=target), *_]):
             return target
+        case ast.If(test=ast.Call(func=ast.Name(id=function)), body=[ast.Continue()], orelse=[]):
+            return f"continue if {function}"
         case ast.If(body=[ast.Continue()], orelse=[]):
             return "continue if"
         case _:
@@ -69,7 +74,7 @@ def name(node: ast.AST) -> str:
 
 def _blocks(node: ast.AST) -> dict[str, list[ast.AST]]:
     """The statements, handlers or cases below a statement, by field; a guard that only continues is one statement."""
-    if name(node) == "continue if":
+    if name(node).startswith("continue if"):
         return {}
     kinds = (ast.stmt, ast.ExceptHandler, ast.match_case)
     fields = ((field, value) for field, value in ast.iter_fields(node) if isinstance(value, list))

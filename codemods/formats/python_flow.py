@@ -118,11 +118,17 @@ class Flow:
                 yield from self.handed_over(use)
 
     def _put_in(self, assignment: Assignment) -> Iterator[cst.CSTNode]:
-        """What is appended to a list, added to a set."""
+        """What is appended to a list, added to a set, stored in a mapping or in a list of it."""
         for access in assignment.references:
-            method, call, *_ = [*self.file.parents(access.node), None]
-            if isinstance(method, cst.Attribute) and method.attr.value in _GROWING and isinstance(call, cst.Call):
-                yield from call.args
+            below: cst.CSTNode = access.node
+            for around in self.file.parents(access.node):
+                if isinstance(around, cst.Call) and called(around) in _GROWING:
+                    yield from around.args
+                elif isinstance(around, cst.Assign) and isinstance(below, cst.AssignTarget):
+                    yield around.value
+                if not isinstance(around, (cst.Attribute, cst.Subscript, cst.Call, cst.AssignTarget)):
+                    break
+                below = around
 
     def _asked(self, assignment: Assignment) -> Iterator[cst.CSTNode]:
         """What a loop over all directories asks of a path: `root.endswith("/tags")`, `basename(root) == "tags"`."""

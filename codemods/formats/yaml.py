@@ -110,7 +110,7 @@ class YamlFile:
     @cached_property
     def comments(self) -> list[Comment]:
         """All comments, in the order of the text."""
-        found = []
+        found: list[Comment] = []
         position = 0
         for start, end in (*self._contents(), (len(self.text), len(self.text))):
             found += (comment_at(self.text, *match.span()) for match in _COMMENT.finditer(self.text, position, start))

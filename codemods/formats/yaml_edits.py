@@ -306,3 +306,24 @@ def lines_of(file: YamlFile, pair: Pair) -> list[str]:
     end = line_end(file.text, pair_end(pair))
     lines = file.text[pair.key.start : end].replace("\r\n", "\n").split("\n")
     return [lines[0], *(line[column:] if not line[:column].strip() else line.lstrip() for line in lines[1:])]
+
+
+def remove_item(file: YamlFile, sequence: Sequence, index: int) -> Edit:
+    """Remove the lines of an item of a block sequence; the last one left, and flow lists over lines, cannot go."""
+    if len(sequence.items) == 1:
+        raise CannotEdit("the only item of a list cannot go", "remove the key by hand", sequence.start)
+    item = sequence.items[index]
+    if sequence.flow:
+        if "\n" in file.source(sequence):
+            raise CannotEdit("a list over several lines", "remove the item by hand", item.start)
+        if index:
+            return Edit(sequence.items[index - 1].end, item.end, "")
+        return Edit(item.start, sequence.items[1].start, "")
+    dash = _dash(file, sequence, index)
+    start = file.line_start(dash)
+    if file.text[start:dash].strip():
+        raise CannotEdit("the item shares its line with another", "remove the item by hand", item.start)
+    end = file.text.find("\n", item.end)
+    if end >= 0:
+        return Edit(start, end + 1, "")
+    return Edit(len(file.text[:start].removesuffix("\n").removesuffix("\r")), len(file.text), "")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from codemods.errors import ParseError
 from codemods.formats.nginx import parse
 from tests.live.conftest import require
 from tests.live.lab import Process, run
@@ -141,7 +142,7 @@ def get(place: Path, path: str) -> str:
 )
 def test_what_we_cannot_read_nginx_cannot_either(directory: Path, text: str) -> None:
     """Its complaint is about the text, not about what the directives mean."""
-    with pytest.raises(Exception, match="unexpected|terminated|closed"):
+    with pytest.raises(ParseError):
         parse(text)
     file = directory / "nginx.conf"
     file.write_text(text, encoding="utf-8", newline="")

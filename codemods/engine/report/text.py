@@ -11,6 +11,7 @@ from unicodedata import combining, east_asian_width
 from codemods.engine.model import Impact, Severity
 from codemods.engine.report.escape import printable
 from codemods.engine.report.lines import Line, Piece, line, print_lines, prose
+from codemods.engine.report.mask import mask_secrets
 from codemods.engine.report.model import (
     Change,
     CheckResult,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 QUIET, NORMAL, VERBOSE = -1, 0, 1
+WIDEST_EXCERPT = 160
 WIDEST = 48
 
 _IMPACT_STYLES = {Impact.RESTART: "yellow", Impact.RECREATE: "yellow", Impact.REPLACE: "red"}
@@ -112,10 +114,28 @@ def _finding(finding: ReportedFinding) -> Iterator[Line]:
     severity = Piece(f"  {finding.severity.value}", _SEVERITY_STYLES[finding.severity])
     suppressed = f" (suppressed by {finding.suppressed.value})" if finding.suppressed else ""
     yield line(Piece(path, "bold"), place, severity, Piece(f"  {finding.rule}{suppressed}", "dim"))
+    yield from _excerpt(finding)
     yield from _paragraph("    ", finding.message)
     for related in finding.related:
         yield line(Piece(f"    see {printable(related.path)}:{related.line}", "dim"))
         yield from _paragraph("        ", related.message, "dim")
+
+
+def _excerpt(finding: ReportedFinding) -> Iterator[Line]:
+    """The source line, and a mark under what is meant; long lines are cut around it."""
+    source = mask_secrets(finding.excerpt)
+    if not source.strip():
+        return
+    first = finding.column - 1
+    last = finding.end_column - 1 if finding.end_line == finding.line else len(source)
+    begin = max(0, first - 40) if len(source) > WIDEST_EXCERPT else 0
+    shown = source[begin : begin + WIDEST_EXCERPT]
+    number = f"{finding.line:>7}"
+    yield line(Piece(f"{number} | ", "dim"), printable(shown))
+    lead = _width(printable(source[begin:first]))
+    marked = _width(printable(source[first : min(last, begin + WIDEST_EXCERPT)]))
+    marks = Piece(" " * lead + "^" * max(1, marked), _SEVERITY_STYLES[finding.severity])
+    yield line(Piece(f"{'':>7} | ", "dim"), marks)
 
 
 def _refusal(refusal: ReportedRefusal) -> Iterator[Line]:

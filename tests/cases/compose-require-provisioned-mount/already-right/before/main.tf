@@ -1,0 +1,9 @@
+module "template" {
+  provision_cmds = [
+    "mkdir -p /opt/registry/data/a /opt/registry/certs",
+    format("echo %s | base64 -d > /opt/registry/compose.yml", base64encode(file("compose.yml"))),
+    format("echo %s | base64 -d > /opt/registry/config-a.yml", base64encode(file("config-a.yml"))),
+    format("echo %s | base64 -d > /opt/registry/nginx.conf", base64encode(file("nginx.conf"))),
+    format("echo %s | base64 -d > /opt/registry/users", base64encode(var.users)),
+  ]
+}

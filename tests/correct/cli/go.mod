@@ -1,0 +1,3 @@
+module infra
+
+go 1.23
