@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -174,18 +174,20 @@ def _add_and_commit(
 def _made(repo: Repo, step: CommitStep, written: dict[str, str], staged: set[str]) -> Commit:
     """What the commit really holds; the index is brought up to it where a hook added something."""
     commit = repo.head.commit
-    held = _names(repo.git.diff_tree("-r", "--no-commit-id", "--name-only", "--no-renames", "-z", "HEAD"))
+    raw = iter(_names(repo.git.diff_tree("-r", "--no-commit-id", "--no-renames", "--raw", "-z", "HEAD")))
+    ours = set(step.paths)
+    held = {path: status.split()[3] for status, path in zip(raw, raw, strict=True)}
     # With `--only`, hooks add to a temporary index: the real one still holds what was there before them.
-    behind = set(_names(repo.git.diff("--cached", "--name-only", "--no-renames", "-z"))) & {*held, *step.paths} - staged
+    behind = set(_names(repo.git.diff("--cached", "--name-only", "--no-renames", "-z"))) & {*held, *ours} - staged
     if behind:
         _unstage(repo, sorted(behind))
-    rewritten = [path for path in held if path in written and _blob(commit.tree, path) != written[path]]
+    rewritten = [path for path, blob in held.items() if blob != written.get(path, blob)]
     return Commit(
         commit.hexsha,
         step.message,
         tuple(held),
         tuple(rewritten),
-        tuple(path for path in held if path not in step.paths),
+        tuple(path for path in held if path not in ours),
         tuple(_names(repo.git.diff("HEAD", "--name-only", "--no-renames", "-z", "--", *_specs(step.paths)))),
     )
 
@@ -207,12 +209,6 @@ def _blobs(repo: Repo, paths: Iterable[str]) -> dict[str, str]:
     """Blob ids that git would give to the files as they are in the working tree."""
     there = [path for path in sorted(paths) if (Path(repo.working_dir) / path).is_file()]
     return dict(zip(there, repo.git.hash_object("--", *there).split(), strict=True)) if there else {}
-
-
-def _blob(tree: object, path: str) -> str | None:
-    with suppress(KeyError):
-        return str(tree[path].hexsha)  # type: ignore[index]
-    return None
 
 
 def _specs(paths: Iterable[str]) -> list[str]:

@@ -65,8 +65,8 @@ class Document:
     exists: bool = True
     _readings: dict[object, Any] = field(default_factory=dict, init=False, repr=False)
 
-    def _read(self, parse: Callable[[str], T]) -> T:
-        """What `parse` makes of the text, or its complaint again."""
+    def read_with(self, parse: Callable[[str], T]) -> T:
+        """What `parse` makes of the text, made once. Raises its ParseError each time."""
         if parse not in self._readings:
             try:
                 self._readings[parse] = parse(self.text)
@@ -85,25 +85,25 @@ class Document:
     def yaml(self) -> YamlFile:
         from codemods.formats.yaml import parse
 
-        return self._read(parse)
+        return self.read_with(parse)
 
     @property
     def hcl(self) -> HclFile:
         from codemods.formats.hcl import parse
 
-        return self._read(parse)
+        return self.read_with(parse)
 
     @property
     def nginx(self) -> NginxFile:
         from codemods.formats.nginx import parse
 
-        return self._read(parse)
+        return self.read_with(parse)
 
     @property
     def python(self) -> PythonFile:
         from codemods.formats.python import parse
 
-        return self._read(parse)
+        return self.read_with(parse)
 
 
 def find_root(directory: Path) -> Path:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from codemods.errors import CodemodError, SettingsError
 
@@ -16,8 +15,7 @@ VERSION = 1
 Value = str | int | bool | tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class RegistrySettings:
+class RegistrySettings(NamedTuple):
     """The private registry; `hostname` is empty until set, `address` until set or found."""
 
     name: str = "private"
@@ -50,8 +48,7 @@ class RegistrySettings:
         return f"{self.hostname}:{self.port}"
 
 
-@dataclass(frozen=True)
-class PathSettings:
+class PathSettings(NamedTuple):
     """Files of the stack, relative to the repository; empty means found in the repository."""
 
     compose: str = ""
@@ -63,8 +60,7 @@ class PathSettings:
     pipelines: tuple[str, ...] = (".woodpecker.y*ml", ".woodpecker/**/*.y*ml")
 
 
-@dataclass(frozen=True)
-class VmSettings:
+class VmSettings(NamedTuple):
     """The machine that serves the stack."""
 
     hosts: tuple[str, ...] = ()
@@ -75,8 +71,7 @@ class VmSettings:
     keep_backups: int = 5
 
 
-@dataclass(frozen=True)
-class DnsSettings:
+class DnsSettings(NamedTuple):
     """The server that answers for the registry's host name."""
 
     provider: str = "technitium"
@@ -85,8 +80,7 @@ class DnsSettings:
     ttl: int = 3600
 
 
-@dataclass(frozen=True)
-class WoodpeckerSettings:
+class WoodpeckerSettings(NamedTuple):
     """The CI server and the build plugin."""
 
     server: str = ""
@@ -94,26 +88,24 @@ class WoodpeckerSettings:
     plugins_privileged: str = ""
 
 
-@dataclass(frozen=True)
-class CommitSettings:
+class CommitSettings(NamedTuple):
     """How `--commit` words its messages."""
 
     prefix: str = "[ci skip] "
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """All settings of one run, every value checked by its character set."""
 
     profile: str = "verified"
     exclude: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
-    registry: RegistrySettings = field(default_factory=RegistrySettings)
-    paths: PathSettings = field(default_factory=PathSettings)
-    vm: VmSettings = field(default_factory=VmSettings)
-    dns: DnsSettings = field(default_factory=DnsSettings)
-    woodpecker: WoodpeckerSettings = field(default_factory=WoodpeckerSettings)
-    commit: CommitSettings = field(default_factory=CommitSettings)
+    registry: RegistrySettings = RegistrySettings()
+    paths: PathSettings = PathSettings()
+    vm: VmSettings = VmSettings()
+    dns: DnsSettings = DnsSettings()
+    woodpecker: WoodpeckerSettings = WoodpeckerSettings()
+    commit: CommitSettings = CommitSettings()
 
     @property
     def verified(self) -> bool:
@@ -153,8 +145,8 @@ def with_values(settings: Settings, values: Mapping[str, Value]) -> Settings:
         table, _, name = key.rpartition(".")
         change: dict[str, Any] = {name: value}
         if table:
-            change = {table: replace(getattr(settings, table), **change)}
-        settings = replace(settings, **change)
+            change = {table: getattr(settings, table)._replace(**change)}
+        settings = settings._replace(**change)
     return settings
 
 
@@ -195,12 +187,11 @@ def _toml(value: Value) -> str:
 
 
 def _leaves(settings: Any, prefix: str = "") -> Iterator[tuple[str, Value]]:
-    for entry in fields(settings):
-        value = getattr(settings, entry.name)
-        if is_dataclass(value):
-            yield from _leaves(value, f"{entry.name}.")
+    for name, value in settings._asdict().items():
+        if hasattr(value, "_asdict"):
+            yield from _leaves(value, f"{name}.")
         else:
-            yield prefix + entry.name, value
+            yield prefix + name, value
 
 
 def _read_table(root: Path) -> tuple[str, dict[str, Any]]:

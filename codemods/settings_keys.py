@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from codemods.engine.report.escape import printable
 from codemods.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -40,10 +39,9 @@ _GLOB_DENIED = _PATH_DENIED - frozenset("!*?[]")
 
 
 def _matching(pattern: str) -> Parse:
-    compiled = re.compile(pattern)
-
+    # Compiled when it is needed: most settings are never given.
     def parse(value: str) -> str:
-        if not compiled.fullmatch(value):
+        if not re.fullmatch(pattern, value):
             raise ValueError
         return value
 
@@ -86,10 +84,9 @@ def _address(value: str) -> str:
 
 def _with_host(pattern: str) -> Parse:
     """A pattern around `_HOST` and `_PORT`, whose host and port are checked by themselves."""
-    compiled = re.compile(pattern)
 
     def parse(value: str) -> str:
-        match = compiled.fullmatch(value)
+        match = re.fullmatch(pattern, value)
         if not match:
             raise ValueError
         host = match["host"]
@@ -262,6 +259,8 @@ def check_override(override: str, defaults: Mapping[str, Value]) -> tuple[str, V
 
 def shown(value: Any) -> str:
     """A value as part of a one-line error: short, control characters escaped."""
+    from codemods.engine.report.escape import printable
+
     if isinstance(value, list | dict):
         return "a list" if isinstance(value, list) else "a table"
     text = str(value)

@@ -230,8 +230,7 @@ class _Search:
         broken: dict[str, CodemodError] = {}
         for path in [configured] if configured else self.with_suffix(".tf"):
             content = self.bytes_of(path)
-            closed = not content and self.read_error(path)
-            if closed:
+            if not content and (closed := self.read_error(path)):
                 broken[path] = closed
             if not configured and not (marker in content and b"base64" in content):
                 continue
@@ -270,10 +269,12 @@ class _Search:
 
     def local(self, compose: str, source: str, deployed: dict[str, str]) -> str | None:
         """The repository's file behind a mount source: what Terraform deploys there, or a path beside compose."""
-        path = deployed.get(source)
-        if path is None and source.startswith("."):
-            path = posixpath.normpath(posixpath.join(posixpath.dirname(compose), source))
-        return path if path and (self.repository.root / path).is_file() else None
+        if source in deployed:
+            return deployed[source]
+        if not source.startswith("."):
+            return None
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(compose), source))
+        return path if (self.repository.root / path).is_file() else None
 
     def cleanup(self, compose: str, deployed: dict[str, str]) -> str | None:
         if configured := self.configured("cleanup"):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-
 from codemods.cli.hook import Hook, run_fix
 
 HOOK = Hook(
@@ -15,6 +12,6 @@ HOOK = Hook(
 )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main() -> int:
     """Fix the repository in the current directory."""
-    return run_fix(sys.argv[1:] if argv is None else argv)
+    return run_fix()

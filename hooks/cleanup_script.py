@@ -1,24 +1,32 @@
-"""cleanup-script: finds tag cleanups that miss a registry, or remove what was pushed last."""
+"""cleanup-script: finds tag cleanups that remove what was pushed last."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from codemods.caching import cleanup_check, cleanup_protect
 from codemods.cli.hook import Hook, run_family
-from codemods.engine.model import Role
-from codemods.rules import suppression
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from codemods.engine.model import Role, Rule
+    from codemods.settings import Settings
 
 HOOK = Hook(
     "cleanup-script",
     "Tag cleanup script",
-    "Finds tag cleanups that miss a registry, or remove what was pushed last.",
-    files=r"(^|/)[^/]*clean[^/]*\.(sh|py)$",
+    "Finds tag cleanups that remove what was pushed last.",
+    files=r"(^|/)[^/.]*(clean|prune|purge|tags)[^/.]*(\.(sh|py))?$",
 )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Check the named files."""
-    rules = (cleanup_check.check, cleanup_protect.check, *suppression.RULES)
-    return run_family(Role.CLEANUP, rules, r"repositories", sys.argv[1:] if argv is None else argv)
+    return run_family(HOOK, r"(?s)(?=.*repositories)(?=.*tags)(?=.*(?:rmtree|rm -r))", _family, argv)
+
+
+def _family(settings: Settings) -> tuple[Role, Sequence[Rule]]:
+    from codemods.caching import cleanup_protect
+    from codemods.engine.model import Role
+
+    return Role.CLEANUP, (cleanup_protect.check,) if settings.registry.hostname else ()

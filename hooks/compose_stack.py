@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from codemods.cli.hook import Hook, run_family
-from codemods.engine.model import Role
-from codemods.rules import compose, suppression
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from codemods.engine.model import Role, Rule
+    from codemods.settings import Settings
 
 HOOK = Hook(
     "compose-stack",
     "Compose stack",
     "Finds floating registry tags, ports published twice and health checks that cannot pass.",
-    files=r"(^|/)(docker-)?compose[^/]*\.ya?ml$",
+    files=r"(^|/)([^/]*[-_.])?compose([-_.0-9][^/]*)?\.ya?ml$",
 )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Check the named files."""
-    rules = (*compose.RULES, *suppression.RULES)
-    return run_family(Role.COMPOSE, rules, r"services:", sys.argv[1:] if argv is None else argv)
+    return run_family(HOOK, r"services:", _family, argv)
+
+
+def _family(settings: Settings) -> tuple[Role, Sequence[Rule]]:
+    from codemods.engine.model import Role
+    from codemods.rules import compose
+
+    return Role.COMPOSE, compose.RULES

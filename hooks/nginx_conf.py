@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from codemods.cli.hook import Hook, run_family
-from codemods.engine.model import Role
-from codemods.rules import nginx, suppression
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from codemods.engine.model import Role, Rule
+    from codemods.settings import Settings
 
 HOOK = Hook(
     "nginx-conf",
     "nginx before a registry",
     "Finds proxy settings that break pushes or serve stale manifests.",
-    files=r"(^|/)([^/]*nginx[^/]*\.conf|nginx[^/]*/.*\.conf|conf\.d/[^/]*\.conf)$",
+    files=r"(^|/)([^/]*(nginx|registry)[^/]*|nginx[^/]*/.*|conf\.d/[^/]*)\.conf(\.tpl)?$",
 )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Check the named files."""
-    rules = (*nginx.RULES, *suppression.RULES)
-    return run_family(Role.NGINX, rules, r"\bproxy_pass\b", sys.argv[1:] if argv is None else argv)
+    return run_family(HOOK, r"\bproxy_pass\b", _family, argv)
+
+
+def _family(settings: Settings) -> tuple[Role, Sequence[Rule]]:
+    from codemods.engine.model import Role
+    from codemods.rules import nginx
+
+    return Role.NGINX, nginx.RULES

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from codemods.cli.hook import Hook, run_family
-from codemods.engine.model import Role
-from codemods.rules import registry, suppression
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from codemods.engine.model import Role, Rule
+    from codemods.settings import Settings
 
 HOOK = Hook(
     "registry-config",
     "Registry configurations",
     "Finds keys that Distribution ignores or dies of.",
-    files=r"(^|/)config[^/]*\.ya?ml(\.(tpl|tftpl))?$",
+    files=r"(^|/)[^/]*(config|registry|distribution)[^/]*\.ya?ml(\.(tpl|tftpl))?$",
 )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Check the named files."""
-    rules = (*registry.RULES, *suppression.RULES)
-    return run_family(
-        Role.REGISTRY, rules, r"(?ms)(?=.*^storage:)(?=.*^version:)", sys.argv[1:] if argv is None else argv
-    )
+    return run_family(HOOK, r"(?ms)(?=.*^storage:)(?=.*^version:)", _family, argv)
+
+
+def _family(settings: Settings) -> tuple[Role, Sequence[Rule]]:
+    from codemods.engine.model import Role
+    from codemods.rules import registry
+
+    return Role.REGISTRY, registry.RULES

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from codemods.cli.hook import Hook, run_family
-from codemods.engine.model import Role
-from codemods.rules import suppression, terraform
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from codemods.engine.model import Role, Rule
+    from codemods.settings import Settings
 
 HOOK = Hook(
     "terraform-provisioning",
@@ -19,5 +22,11 @@ HOOK = Hook(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Check the named files."""
-    rules = (*terraform.RULES, *suppression.RULES)
-    return run_family(Role.TERRAFORM, rules, r"\bcrontab\b", sys.argv[1:] if argv is None else argv)
+    return run_family(HOOK, r"\bcrontab\b", _family, argv)
+
+
+def _family(settings: Settings) -> tuple[Role, Sequence[Rule]]:
+    from codemods.engine.model import Role
+    from codemods.rules import terraform
+
+    return Role.TERRAFORM, terraform.RULES

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from codemods.cli.hook import Hook, run_family
-from codemods.engine.model import Role
-from codemods.rules import suppression, woodpecker
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from codemods.engine.model import Role, Rule
+    from codemods.settings import Settings
 
 HOOK = Hook(
     "woodpecker-pipelines",
@@ -19,5 +22,11 @@ HOOK = Hook(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Check the named files."""
-    rules = (*woodpecker.RULES, *suppression.RULES)
-    return run_family(Role.PIPELINE, rules, r"docker|kaniko|buildx", sys.argv[1:] if argv is None else argv)
+    return run_family(HOOK, r"(?i)docker|kaniko|buildx|passw|passphrase|token|secret|key", _family, argv)
+
+
+def _family(settings: Settings) -> tuple[Role, Sequence[Rule]]:
+    from codemods.engine.model import Role
+    from codemods.rules import woodpecker
+
+    return Role.PIPELINE, [rule for rule in woodpecker.RULES if rule not in woodpecker.CHECK_ONLY]

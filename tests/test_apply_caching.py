@@ -415,6 +415,16 @@ def test_yaml_bomb(root: Path, path: str) -> None:
     assert path in changed(root) or [named for named, _ in said(found)] == [path]
 
 
+def test_a_file_that_is_gone(root: Path) -> None:
+    """A file that Terraform deploys and that is not there is refused by name, and its stack with it."""
+    git(root, "rm", "--quiet", NGINX)
+    commit_all(root)
+    found = report(root)
+    ((path, text),) = said(found)
+    assert (path, found["exit_code"], changed(root)) == (NGINX, 3, set())
+    assert text.startswith("there is no such file; restore it")
+
+
 def test_read_only_file(root: Path) -> None:
     """A file without write permission refuses its group; the other groups are done."""
     (root / F1).chmod(0o444)
@@ -611,6 +621,28 @@ def test_many_pipelines_share_a_commit(root: Path) -> None:
     commit_all(root)
     assert report(root, "--commit", ".woodpecker")["exit_code"] == 0
     assert log(root)[-1] == "[ci skip] add BuildKit layer caching and dual-push to 11 pipelines"
+
+
+def test_odd_names(root: Path) -> None:
+    """Spaces, quotes, line ends, control characters, leading dashes, git's own syntax and broken UTF-8 in names."""
+    names = [
+        'a b "c".yml',
+        "new\nline.yml",
+        "\x1b[31m.yml",
+        "-n.yml",
+        ":(top)x.yml",
+        "é.yaml",
+        os.fsdecode(b"bad\xff.yml"),
+    ]
+    for name in names:
+        (root / ".woodpecker" / name).write_bytes((root / CLI).read_bytes())
+    commit_all(root)
+    assert len(report(root, "--diff")["changes"]) == 7 + len(names)
+    assert "\x1b" not in apply(root, "--diff").out
+    assert report(root, "--commit")["exit_code"] == 0
+    assert changed(root) == set()
+    assert "\x1b" not in git(root, "log", "--format=%B")
+    assert report(root)["changes"] == []
 
 
 def test_root_below_the_top_of_the_working_tree(tmp_path: Path) -> None:

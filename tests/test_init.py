@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pty
 import subprocess
-import termios
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,13 +31,11 @@ def at_a_terminal(root: Path, typed: str, *arguments: str) -> tuple[int, str, st
     """Exit code, stdout, and what the terminal shows when these lines are typed at its first question."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [*PROGRAM, "init", *arguments],
+        ["setsid", "--ctty", "--wait", *PROGRAM, "init", *arguments],
         cwd=root,
         stdin=theirs,
         stdout=subprocess.PIPE,
         stderr=theirs,
-        start_new_session=True,
-        preexec_fn=_own_terminal,
     ) as process:
         os.close(theirs)
         shown = b""
@@ -52,11 +48,6 @@ def at_a_terminal(root: Path, typed: str, *arguments: str) -> tuple[int, str, st
         out = process.stdout.read().decode()
     os.close(ours)
     return process.returncode, out, shown.decode().replace("\r\n", "\n")
-
-
-def _own_terminal() -> None:
-    """Make stdin the terminal whose Ctrl-C is for this process."""
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def _read(terminal: int) -> bytes:

@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from codemods.engine.model import Impact, Severity
+from codemods.engine.model import Impact, Severity, Suppressed
 from codemods.engine.report.as_json import as_json
 from codemods.engine.report.diff import unified_diff
 from codemods.engine.report.escape import printable, printable_lines
@@ -37,7 +37,6 @@ from codemods.engine.report.model import (
     Report,
     ReportedFinding,
     ReportedRefusal,
-    Suppressed,
     exit_code,
     position,
     summarise,

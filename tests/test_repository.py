@@ -328,6 +328,37 @@ def test_find_root(root: Path, tmp_path: Path) -> None:
         find_root(root / "none")
 
 
+def test_find_root_with_settings(root: Path, tmp_path: Path) -> None:
+    """The nearest directory with a codemod.toml is the root, as far up as git's top and no further."""
+    write(root, "sub/deep/x", "sub/codemod.toml")
+    assert find_root(root / "sub" / "deep") == root / "sub"
+    assert find_root(root / "sub") == root / "sub"
+    assert find_root(root) == root
+    (root / "sub/codemod.toml").unlink()
+    write(tmp_path, "codemod.toml")
+    assert find_root(root / "sub" / "deep") == root
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    assert find_root(plain) == plain
+
+
+def test_root_below_gits_top(root: Path) -> None:
+    """Files and dirtiness of a directory inside a working tree are its own, by their paths from there."""
+    write(root, "sub/new.yml", "sub/ignored.log")
+    repository = Repository(root / "sub")
+    assert repository.files() == ["b.yml", "new.yml"]
+    assert repository.dirty(["b.yml", "new.yml", "a.yml"]) == ["new.yml"]
+    write(root, "sub/b.yml", "a.yml", text="y\n")
+    assert repository.dirty(["b.yml", "a.yml"]) == ["b.yml"]
+
+
+def test_root_that_git_ignores(root: Path) -> None:
+    """A directory that the repository around it ignores is a plain tree."""
+    write(root, "sub/x.log/a.yml", "sub/x.log/b/c.yml")
+    assert Repository(root / "sub/x.log").files() == ["a.yml", "b/c.yml"]
+    assert Repository(root / "sub/x.log").dirty(["a.yml"]) == []
+
+
 def test_find_root_inside_git(root: Path) -> None:
     """A directory that git knows but that is no working tree is an error, not a plain tree."""
     with pytest.raises(CodemodError, match="must be run in a work tree"):

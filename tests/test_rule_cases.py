@@ -1,7 +1,8 @@
 """Every directory `tests/cases/<lint rule>/<case>` is one run of `check --select <rule>` on a small repository.
 
 `before/` is the repository; `case.toml` has `title`, `exit_code`, `findings` (path, line, contains: exactly these) and
-perhaps `set`. `after/` holds what `check --fix --unsafe-fixes` makes of it, where it changes anything.
+perhaps `set`, and `select`, rules that run along. `after/` holds what `check --fix --unsafe-fixes` makes of it, where
+it changes anything.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ def read_tree(directory: Path) -> dict[str, bytes]:
 def check(root: Path, rule: str, case: dict[str, Any], *options: str) -> tuple[int, dict[str, Any]]:
     """Exit code and JSON report of the check of one rule."""
     overrides = [part for pair in case.get("set", []) for part in ("--set", pair)]
-    run = codemod(root, *overrides, "check", "--select", rule, "--format", "json", *options)
+    selected = [part for name in (rule, *case.get("select", [])) for part in ("--select", name)]
+    run = codemod(root, *overrides, "check", *selected, "--format", "json", *options)
     assert run.out, run.err
     return run.code, json.loads(run.out)
 
@@ -49,7 +51,8 @@ def test_case(directory: Path, tmp_path: Path) -> None:
 
     code, report = check(root, rule, case)
 
-    rest = [(found["path"], found["line"], found["message"]) for found in report["findings"]]
+    open_findings = [found for found in report["findings"] if found["suppressed"] is None]
+    rest = [(found["path"], found["line"], found["message"]) for found in open_findings]
     for wanted in case["findings"]:
         matching = [
             found
@@ -86,7 +89,7 @@ def test_every_rule_has_its_kinds_of_cases(rule: str) -> None:
 def test_case_is_well_formed(directory: Path) -> None:
     """A case says what it shows and expects what its rule's severity leads to."""
     case, rule = read_case(directory), RULES[directory.parent.name]
-    assert set(case) <= {"title", "exit_code", "findings", "set"}
+    assert set(case) <= {"title", "exit_code", "findings", "set", "select"}
     assert case["title"].endswith(".")
     fails = bool(case["findings"]) and rule.severity.value == "error"
     assert case["exit_code"] == int(fails)

@@ -17,8 +17,8 @@ from codemods.engine.check import fix
 from codemods.engine.context import Context
 from codemods.engine.edits import Edit
 from codemods.engine.inspection import PARSE_ERROR, Judged, inspect
-from codemods.engine.model import Finding, Impact, Note, Outcome, Refusal, Role, Rule, Severity
-from codemods.engine.report.model import Suppressed, position
+from codemods.engine.model import Finding, Impact, Note, Outcome, Refusal, Role, Rule, Severity, Suppressed
+from codemods.engine.report.model import position
 from codemods.engine.run import Change, Selection, plan_changes
 from codemods.engine.suppress import suppress
 from codemods.errors import CannotEdit

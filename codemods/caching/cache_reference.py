@@ -25,7 +25,7 @@ def is_ours(context: Context, build: Build, key: str) -> bool:
 def cache_reference(context: Context, build: Build, primary: str | None) -> str:
     """The cache reference: the one in use, else image name and cache tag."""
     registry = context.settings.registry
-    for part in [*(texts(build.value("cache_from")) or ()), *(texts(build.value("cache_to")) or ())]:
+    for part in (texts(build.value("cache_from")) or []) + (texts(build.value("cache_to")) or []):
         if part.removeprefix("ref=").startswith(f"{registry.host}/"):
             return part.removeprefix("ref=")
     name = image_name(context, build, primary)

@@ -57,6 +57,9 @@ class _Part:
     place: tuple[int, int]
 
 
+_LATER = "; or --skip cleanup-protect-cache-tag, and see to it later"
+
+
 @rule("cleanup-protect-cache-tag", Role.CLEANUP, impact=Impact.NONE, since="0.1.0", task="10")
 def check(context: Context, document: Document) -> Iterator[Outcome]:
     """Yield one finding with the edits that the script lacks."""
@@ -64,7 +67,7 @@ def check(context: Context, document: Document) -> Iterator[Outcome]:
         return
     cache_tag = context.settings.registry.cache_tag
     if is_shell(document.text):
-        advice = f"let it age a tag by its current/link, and never remove {cache_tag} and {cache_tag}-*"
+        advice = f"let it age a tag by its current/link, and never remove {cache_tag} and {cache_tag}-*{_LATER}"
         yield Refusal(0, "the cleanup script is a shell script; only Python is edited", advice)
         return
     from codemods.facts.cleanup import read_cleanup
@@ -81,7 +84,7 @@ def check(context: Context, document: Document) -> Iterator[Outcome]:
 def _by_hand(cache_tag: str) -> str:
     return (
         'by hand: take os.path.getmtime(os.path.join(tag_dir, "current", "link")) as the age of a tag, and before it '
-        f'is removed: if tag == "{cache_tag}" or tag.startswith("{cache_tag}-"): continue'
+        f'is removed: if tag == "{cache_tag}" or tag.startswith("{cache_tag}-"): continue{_LATER}'
     )
 
 

@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Iterable, Sequence
 
 from codemods.commit import CommitStep
+from codemods.engine.report.escape import printable
 from codemods.engine.run import PIPELINES, Change
 from codemods.settings import Settings
 
@@ -34,7 +35,7 @@ def commit_steps(changes: Sequence[Change], settings: Settings) -> list[CommitSt
     if len(pipelines) > PIPELINE_COMMITS:
         steps.append(_step(settings, f"{caching} {len(pipelines)} pipelines", PIPELINES, pipelines))
     else:
-        names = ((path, posixpath.splitext(posixpath.basename(path))[0].lstrip(".")) for path in pipelines)
+        names = ((path, printable(posixpath.splitext(posixpath.basename(path))[0].lstrip("."))) for path in pipelines)
         steps += (_step(settings, f"{caching} {name} pipeline", PIPELINES, [path]) for path, name in names)
     # The cleanup script is the plan's last task.
     steps.sort(key=lambda step: "cleanup-" in step.trailer)

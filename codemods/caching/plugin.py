@@ -5,11 +5,10 @@ All that differs between versions stands in `VERSIONS`: a new plugin version is 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 Value = object
 """A setting as YAML reads it: text, number, boolean, None, a list, a mapping (`{from_secret: name}` among them)."""
@@ -50,8 +49,7 @@ class Config(Enum):
     UNPROVEN = "none that was shown to"
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """What the versions from `since` up to the next row do."""
 
     since: tuple[int, ...]
@@ -77,8 +75,7 @@ PORTABLE_SINCE = (3, 1)
 """From here on no version cuts `cache_to` at its commas."""
 
 
-@dataclass(frozen=True)
-class Plugin:
+class Plugin(NamedTuple):
     """A step's image. `repository` is without `docker.io/`, `kind` is `buildx`, `moved` or `other`.
 
     `version` is as precise as the tag: (5, 2, 2), (5,), () for the newest; None when nobody can know.
@@ -106,8 +103,7 @@ class Plugin:
         return config is Config.ALL or (config is Config.INSECURE and self.insecure)
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What the recipe does with an image: refuse it, pin another one, or (neither) keep it."""
 
     pin: bool = False
@@ -196,7 +192,9 @@ def _text(value: Value) -> str:
     if isinstance(value, Mapping) and set(value) == {"from_secret"}:
         return f"<secret {value['from_secret']}>"
     if isinstance(value, (list, Mapping)):
-        return json.dumps(_revealed(value), separators=(",", ":"))
+        from json import dumps
+
+        return dumps(_revealed(value), separators=(",", ":"))
     if isinstance(value, bool):
         return str(value).lower()
     return "" if value is None else str(value)

@@ -74,14 +74,18 @@ def apply_caching(common: CommonOptions, /, **values: object) -> int:
 
 def _selection(session: Session, common: CommonOptions, options: Options) -> Selection:
     """What may be written. Raises SettingsError for whatever on the command line or in the settings cannot be."""
-    from codemods.catalogue import ALL, RECIPE
+    from codemods.caching.recipe import RECIPE
 
     settings = session.settings
     settings.require("registry.hostname")
     if settings.registry.auth != "none":
         raise SettingsError('registry.auth = "htpasswd" is not supported by apply-caching yet; set it to "none"')
     ids = [rule.id for rule in RECIPE]
-    ignored = known_rules(settings.ignore, [rule.id for rule in ALL], "ignore: ")
+    ignored = frozenset(settings.ignore)
+    if ignored.difference(ids):
+        from codemods.catalogue import ALL
+
+        known_rules(ignored, [rule.id for rule in ALL], "ignore: ")
     selection = Selection(
         scope(session.repository, common.directory, options.paths),
         known_rules(options.only, ids, "--only: "),
@@ -94,7 +98,7 @@ def _selection(session: Session, common: CommonOptions, options: Options) -> Sel
 
 def _apply(session: Session, selection: Selection, options: Options, *, quiet: bool) -> Report:
     """Plan, write unless `diff`, commit if asked for, and report."""
-    from codemods.catalogue import RECIPE
+    from codemods.caching.recipe import RECIPE
 
     if options.commit:
         from codemods.commit import check_can_commit

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import TYPE_CHECKING
 
-from codemods.engine.inspection import PARSE_ERROR, Located
-from codemods.engine.model import Finding, Note, Refusal, Severity
-from codemods.engine.report.diff import unified_diff
-from codemods.engine.report.model import Change as ReportedChange
-from codemods.engine.report.model import Report, ReportedFinding, ReportedRefusal, count, exit_code, position
-from codemods.engine.run import PIPELINES, Change, ChangeSet
+from codemods.engine.inspection import PARSE_ERROR
+from codemods.engine.model import Finding, Note, Severity
+from codemods.engine.report.located import reported_change, reported_finding, reported_refusal
+from codemods.engine.report.model import Report, ReportedRefusal, count, exit_code
+from codemods.engine.run import PIPELINES, ChangeSet
 from codemods.errors import CodemodError
 
 if TYPE_CHECKING:
@@ -21,46 +21,28 @@ if TYPE_CHECKING:
 
 def build_report(session: Session, found: ChangeSet, *, pending: bool, committed: CommitResult | None) -> Report:
     """The report of a run; with `pending` its changes are shown, not made."""
+    from codemods.caching.recipe import RECIPE
+
     unparsable = [item for item in found.refusals if item.rule == PARSE_ERROR]
-    findings = tuple(_finding(item) for item in (*unparsable, *found.findings) if not item.wants_edits)
-    refusals = tuple(_refusal(item) for item in found.refusals if item.rule != PARSE_ERROR)
+    severities = {rule.id: rule.severity for rule in RECIPE}
+    findings = tuple(
+        reported_finding(item, severities.get(item.rule, Severity.ERROR))
+        for item in (*unparsable, *found.findings)
+        if not item.wants_edits
+    )
+    refusals = tuple(reported_refusal(item) for item in found.refusals if item.rule != PARSE_ERROR)
     refusals += tuple(_refused_commit(committed)) if committed else ()
     return Report(
         command="apply-caching",
         exit_code=exit_code(findings=findings, refusals=refusals, pending=pending and bool(found.changes)),
         profile=session.settings.profile,
         findings=findings,
-        changes=tuple(_change(change) for change in found.changes),
+        changes=tuple(reported_change(change) for change in found.changes),
         refusals=refusals,
         notes=(*_notes(session, found), *(_commit_notes(session, committed) if committed else ())),
         pending=pending,
         next_steps=tuple(_next_steps(session, found, pending=pending, committed=committed)) if found.changes else (),
     )
-
-
-def _change(change: Change) -> ReportedChange:
-    document = change.document
-    old, new = (("\ufeff" if document.bom else "") + text for text in (document.text, change.new_text))
-    diff = unified_diff(change.path, old if document.exists else "", new, old_exists=document.exists)
-    what = tuple(item.outcome.message for item in change.findings if isinstance(item.outcome, Finding))
-    return ReportedChange(",".join(change.rules), change.path, change.impact, diff, what)
-
-
-def _finding(item: Located) -> ReportedFinding:
-    """What is wrong and stays: a rule's finding without edits, or a file that cannot be read."""
-    outcome, text = item.outcome, item.document.text
-    assert not isinstance(outcome, Note)
-    message = outcome.message if isinstance(outcome, Finding) else f"{outcome.reason}; {outcome.advice}"
-    line, column = position(text, outcome.start)
-    end_line, end_column = position(text, outcome.end if isinstance(outcome, Finding) else outcome.start)
-    return ReportedFinding(item.rule, item.document.path, line, column, end_line, end_column, Severity.ERROR, message)
-
-
-def _refusal(item: Located) -> ReportedRefusal:
-    outcome = item.outcome
-    assert isinstance(outcome, Refusal)
-    line, _ = position(item.document.text, outcome.start)
-    return ReportedRefusal(item.rule, item.document.path, line, outcome.reason, outcome.advice)
 
 
 def _refused_commit(committed: CommitResult) -> Iterator[ReportedRefusal]:
@@ -151,14 +133,35 @@ def _next_steps(session: Session, found: ChangeSet, *, pending: bool, committed:
 
 def _update_the_vm(session: Session, changed: Iterable[str]) -> str:
     stack, hosts = session.context.stack, session.settings.vm.hosts
-    files = [path for path in changed if path != stack.terraform]
-    copy = f", copy {', '.join(files)} to where they belong below {stack.directory}" if files else ""
-    crontab = ", and replace the crontab lines by those in Terraform" if stack.terraform else ""
-    return (
-        f"bring {hosts[0] if hosts else 'the registry VM'} up to date (cloud-init runs on a first boot only): "
-        f"`mkdir -p {stack.directory}/data/{session.settings.registry.name}`{copy}, run `docker compose up -d`, "
-        f"restart nginx{crontab}"
+    host = hosts[0] if hosts else "the registry VM"
+    known = dict(_deployed(session))
+    copies = (
+        f"copy {path} to {known.get(path) or posixpath.join(stack.directory, posixpath.basename(path))}"
+        for path in changed
+        if path != stack.terraform
     )
+    lines = [
+        f"bring {host} up to date (cloud-init runs on a first boot only):",
+        f"make the directory {stack.directory}/data/{session.settings.registry.name}",
+        *copies,
+        *(["put the crontab lines of Terraform in the place of its own"] if stack.terraform else []),
+        f"run `docker compose up -d` in {stack.directory}, and restart nginx",
+    ]
+    return "\n".join(lines)
+
+
+def _deployed(session: Session) -> Iterator[tuple[str, str]]:
+    """Path and destination of the files that Terraform puts on the VM."""
+    from codemods.facts.terraform import resolve_source
+
+    stack = session.context.stack
+    try:
+        deployments = session.context.terraform.deployments if session.context.terraform else ()
+    except CodemodError:
+        return
+    for one in deployments:
+        if stack.terraform and (path := resolve_source(stack.terraform, one.source)):
+            yield path, one.destination
 
 
 def _address(session: Session) -> str:

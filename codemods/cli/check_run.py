@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from codemods.cli.session import Session, known_rules, scope
 from codemods.engine.baseline import BASELINE_FILE, Baseline
 from codemods.engine.check import fix, is_safe
-from codemods.engine.inspection import PARSE_ERROR, Judged, Located
+from codemods.engine.inspection import Judged, Located
 from codemods.engine.judge import judge
-from codemods.engine.model import Finding, Impact, Note, Refusal, Rule, Severity
-from codemods.engine.report.located import reported_change, reported_finding
+from codemods.engine.model import Finding, Impact, Rule
+from codemods.engine.report.located import reported_change, reported_findings
 from codemods.engine.report.model import Report, ReportedFinding, count, exit_code
 from codemods.errors import CannotEdit, SettingsError
 from codemods.replace import FileChange, WriteError, replace_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from codemods.cli.options import CommonOptions
     from codemods.engine.run import Change
@@ -90,7 +90,8 @@ class CheckRun:
             judged = baseline.judge(self.rules, judged)
         elif baseline is not None:
             self._shrink(baseline, judged)
-        findings = tuple(self._reported([item for item in judged if self._in_scope(item.located)]))
+        in_scope = [item for item in judged if self._in_scope(item.located)]
+        findings = tuple(reported_findings(in_scope, self.rules, self.context.document, self.recipe))
         self._say_what_can_be_fixed(findings)
         return Report(
             command="check",
@@ -156,29 +157,6 @@ class CheckRun:
             else:
                 written += group
         return written
-
-    def _reported(self, judged: Sequence[Judged]) -> Iterator[ReportedFinding]:
-        severities = {rule.id: rule.severity for rule in self.rules}
-        for item in judged:
-            located = item.located
-            if isinstance(located.outcome, Note):
-                continue
-            severity = severities.get(located.rule, Severity.ERROR)
-            advice, fixable = "", located.wants_edits
-            if located.rule in self.recipe:
-                # What the recipe refuses stands as it is by somebody's choice: worth a word, not a failure.
-                fixable = False
-                severity = Severity.WARNING if isinstance(located.outcome, Refusal) else severity
-                advice = "; `codemod apply-caching` puts it right" if located.wants_edits else ""
-            yield reported_finding(
-                located,
-                Severity.ERROR if located.rule == PARSE_ERROR else severity,
-                read=self.context.document,
-                fixable=fixable,
-                impact=located.impact if fixable else None,
-                suppressed=item.suppressed,
-                advice=advice,
-            )
 
     def _say_what_can_be_fixed(self, findings: Sequence[ReportedFinding]) -> None:
         impacts = [finding.impact for finding in findings if finding.fixable and finding.suppressed is None]

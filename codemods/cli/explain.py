@@ -16,7 +16,7 @@ from codemods.engine.inspection import PARSE_ERROR, inspect, paths_of
 from codemods.engine.model import Finding, Note, Refusal, Role
 from codemods.engine.report.escape import printable
 from codemods.engine.report.model import position
-from codemods.errors import CodemodError, SettingsError
+from codemods.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,13 +52,15 @@ def explain(common: CommonOptions, rule: str | None, file: str | None) -> int:
 
 
 def _page(name: str) -> str:
-    """The rule's section of docs/rules.md, which the wheel carries along."""
+    """The rule's section of docs/rules.md, which the wheel carries along; without that at least its docstring."""
     package = Path(codemods.__file__).parent
+    text = next(rule.page for rule in ALL if rule.id == name)
     for path in (package / "rules.md", package.parent / "docs" / "rules.md"):
         if path.exists():
-            _, _, rest = path.read_text(encoding="utf-8").partition(f"\n## {name}\n")
-            return f"{name}\n{'=' * len(name)}\n{rest.partition(chr(10) + '## ')[0]}".rstrip()
-    raise CodemodError("docs/rules.md is missing from this installation: install infra-codemods again")
+            _, found, rest = path.read_text(encoding="utf-8").partition(f"\n## {name}\n")
+            text = rest.partition("\n## ")[0].strip() if found else text
+            break
+    return f"{name}\n{'=' * len(name)}\n\n{text}"
 
 
 def _about(session: Session, path: str) -> Iterator[str]:

@@ -9,14 +9,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from codemods.engine.inspection import PARSE_ERROR, Judged, Located
-from codemods.engine.model import Finding, Note, Refusal, Role, Rule
-from codemods.engine.report.mask import mask_secrets
-from codemods.engine.report.model import Suppressed
+from codemods.engine.model import Finding, Note, Refusal, Role, Rule, Suppressed
 from codemods.engine.source import source_of
 from codemods.errors import SettingsError
 
@@ -94,7 +92,7 @@ class Baseline:
             # To find the key takes a look into the parsed file: not for places that no entry is about.
             if is_open and (located.rule, located.document.path) in places and left[key := _key(roles, located)] > 0:
                 left[key] -= 1
-                item = replace(item, suppressed=Suppressed.BASELINE)
+                item = item._replace(suppressed=Suppressed.BASELINE)
             result.append(item)
         return result
 
@@ -160,6 +158,8 @@ def _key(roles: Mapping[str, Role], located: Located) -> Key:
 
 
 def _message(outcome: Finding | Refusal | Note) -> str:
+    from codemods.engine.report.mask import mask_secrets
+
     return mask_secrets(outcome.reason if isinstance(outcome, Refusal) else outcome.message)
 
 

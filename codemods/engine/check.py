@@ -61,7 +61,7 @@ def fix(
             change, problem = apply_findings(roles[findings[0].rule], findings)
             if change is None:
                 raise CodemodError(f"nothing was written: {path}: {problem} (a defect of the tool, worth a bug report)")
-            texts[path] = Document(path, change.new_text, change.document.bom)
+            texts[path] = change.new
             made.setdefault(path, []).extend(findings)
         state = frozenset((path, document.text) for path, document in texts.items())
         if state in seen:
@@ -98,7 +98,7 @@ def _changes(
         original = context.document(path)
         if new.text != original.text:
             role = roles[made[path][0].rule]
-            changes.append(Change(role, original, new.text, tuple(made[path])))
+            changes.append(Change(role, original, new, tuple(made[path])))
     return changes
 
 

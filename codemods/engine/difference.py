@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
 Data = Any
@@ -71,6 +70,8 @@ def _entry_differences(old: list[Entry], new: list[Entry], path: Path) -> Iterat
 
 def _opcodes(old: list[str], new: list[str]) -> list[tuple[str, int, int, int, int]]:
     """Opcodes that keep what both ends share: among equal items SequenceMatcher alone may match the wrong ones."""
+    from difflib import SequenceMatcher
+
     shorter = min(len(old), len(new))
     head = next((i for i in range(shorter) if old[i] != new[i]), shorter)
     tail = next((i for i in range(shorter - head) if old[-1 - i] != new[-1 - i]), shorter - head)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from codemods.formats.comments import Comment
     from codemods.repository import Document
 
-MARKER = "codemod: ignore["
 _DIRECTIVE = re.compile(r"(?:#+|//+|/\*+)\s*codemod: ignore\[(?P<names>[^\]]*)\](?P<rest>.*)", re.DOTALL)
 _NAME = re.compile(r"[^\s,]+")
 # Directly behind the bracket, or at the end of the reason.
@@ -110,12 +109,10 @@ class Lines:
 
 def read_directives(role: Role, document: Document, today: date) -> Directives | None:
     """The directives of a document; None when it has none, or cannot be read."""
-    text = document.text
-    # To look for the marker costs nothing beside finding the comments.
-    source = source_of(role, document) if MARKER in text else None
+    source = source_of(role, document)
     if source is None:
         return None
-    lines = Lines(text, source.comments)
+    lines = Lines(document.text, source.comments)
     matches = ((comment, _DIRECTIVE.match(comment.text)) for comment in source.comments)
     found = tuple(_directive(comment, match, lines, today) for comment, match in matches if match)
     return Directives(found, lines) if found else None

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from codemods.engine.model import Finding, Impact, Outcome, Refusal, Role, Rule
+from codemods.engine.model import Finding, Impact, Outcome, Refusal, Role, Rule, Suppressed
 from codemods.engine.verify import reading
 from codemods.errors import CannotEdit, ParseError
 from codemods.repository import Document
 
 if TYPE_CHECKING:
     from codemods.engine.context import Context
-    from codemods.engine.report.model import Suppressed
 
 PARSE_ERROR = "parse-error"
 _READ_BY_RULE = (Role.PIPELINE, Role.CLEANUP, Role.SUPPRESSION)
@@ -26,8 +24,7 @@ _REPAIR = "repair the file, or exclude it in codemod.toml (exclude = […])"
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(NamedTuple):
     """An outcome with the id of its rule and the document it is about."""
 
     rule: str
@@ -41,8 +38,7 @@ class Located:
         return isinstance(self.outcome, Finding) and bool(self.outcome.edits)
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """An outcome, and what keeps it from failing a check and from being changed."""
 
     located: Located
@@ -87,6 +83,8 @@ def inspect(rules: Sequence[Rule], context: Context, progress: Progress) -> Iter
             continue
         try:
             document = context.document(path)
+            if rule.role is not Role.CONFIG and not document.exists:
+                raise CannotEdit("there is no such file", "restore it, or set paths in codemod.toml to another one")
             if rule.role not in _READ_BY_RULE and document.exists:
                 reading(rule.role, document)
         except (CannotEdit, ParseError) as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from codemods.engine.inspection import Judged, Located, Progress, inspect
@@ -41,7 +40,7 @@ def open_outcomes(judged: Sequence[Judged]) -> Iterator[Located]:
                 "write the one of them out instead of sharing, or suppress both",
                 located.outcome.block,
             )
-            located = replace(located, outcome=refusal)
+            located = located._replace(outcome=refusal)
         yield located
 
 

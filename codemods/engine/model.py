@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from codemods.engine.edits import Edit
 
@@ -16,11 +14,22 @@ if TYPE_CHECKING:
     from codemods.repository import Document
 
 
+SUPPRESSION_MARKER = "codemod: ignore["
+"""How every comment that suppresses findings begins, after its sign."""
+
+
 class Severity(Enum):
     """`error` fails a check; warnings alone do not, unless `--strict`."""
 
     ERROR = "error"
     WARNING = "warning"
+
+
+class Suppressed(Enum):
+    """What keeps a finding from failing the check."""
+
+    COMMENT = "comment"
+    BASELINE = "baseline"
 
 
 class Impact(IntEnum):
@@ -50,8 +59,7 @@ class Role(Enum):
     SUPPRESSION = "any"
 
 
-@dataclass(frozen=True, slots=True)
-class Related:
+class Related(NamedTuple):
     """Another place that a finding is about; offsets count characters of that file's text."""
 
     path: str
@@ -59,8 +67,7 @@ class Related:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """What is wrong at `start`-`end` of the document, and the edits to its text that put it right.
 
     `writes` are the data paths that the edits change (see `codemods.engine.difference`); a prefix covers
@@ -78,8 +85,7 @@ class Finding:
     block: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """A place that must change but will not be touched, and what the user can do about it; `block` as in Finding."""
 
     start: int
@@ -88,8 +94,7 @@ class Refusal:
     block: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     """Something the user should know about the document; nothing is to be done."""
 
     message: str
@@ -99,8 +104,7 @@ Outcome = Finding | Refusal | Note
 Check = Callable[["Context", "Document"], Iterable[Outcome]]
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """A check of every document of one role. Its module's docstring is its documentation.
 
     `cross` rules need more files than their document; they run in `check` and in the hook `caching-drift`.
@@ -118,7 +122,9 @@ class Rule:
     @property
     def page(self) -> str:
         """The rule's documentation: its module's docstring."""
-        return inspect.cleandoc(sys.modules[self.check.__module__].__doc__ or "")
+        from inspect import cleandoc
+
+        return cleandoc(sys.modules[self.check.__module__].__doc__ or "")
 
     @property
     def title(self) -> str:

@@ -32,12 +32,17 @@ class NotIdempotent(CodemodError):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One file's new text, with the findings whose edits made it."""
+    """One file as it was and as it is to be, with the findings whose edits made it so."""
 
     role: Role
     document: Document
-    new_text: str
+    new: Document
     findings: tuple[Located, ...]
+
+    @property
+    def new_text(self) -> str:
+        """Its text."""
+        return self.new.text
 
     @property
     def path(self) -> str:
@@ -171,18 +176,17 @@ def apply_findings(role: Role, findings: Sequence[Located]) -> tuple[Change | No
         assert isinstance(item.outcome, Finding)
         edits += item.outcome.edits
         writes += item.outcome.writes
+    new = document
     try:
-        text = apply_edits(document.text, edits)
-        problem = check_bytes(document.text, text, edits) or check_meaning(
-            role, document, Document(document.path, text, document.bom), writes
-        )
+        new = Document(document.path, apply_edits(document.text, edits), document.bom)
+        problem = check_bytes(document.text, new.text, edits) or check_meaning(role, document, new, writes)
     except OverlapError as error:
         findings, problem = _overlapping(findings), str(error)
     except (ParseError, ValueError) as error:
         problem = str(error)
     if problem:
         return None, f"the edits of {_names(findings)} did not pass their check: {problem}"
-    return Change(role, document, text, tuple(findings)), ""
+    return Change(role, document, new, tuple(findings)), ""
 
 
 def _overlapping(findings: Sequence[Located]) -> Sequence[Located]:
@@ -209,7 +213,7 @@ def _check_idempotence(
     """Run the rules on the new texts: whatever was written, and whatever was at rest before, must be at rest."""
     if not result.changes:
         return
-    new = {change.path: Document(change.path, change.new_text, change.document.bom) for change in result.changes}
+    new = {change.path: change.new for change in result.changes}
     again = Context(context.settings, context.stack, lambda path: new.get(path) or context.document(path))
     known = {item.document.path for item in located if item.wants_edits or isinstance(item.outcome, Refusal)}
     restless = [

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from codemods.engine.context import Context
-from codemods.engine.directives import Directive, Directives, read_directives
 from codemods.engine.inspection import PARSE_ERROR, Judged, Located, inspect, paths_of
-from codemods.engine.model import Note, Refusal, Role, Rule
-from codemods.engine.report.model import Suppressed
+from codemods.engine.model import SUPPRESSION_MARKER, Note, Refusal, Role, Rule, Suppressed
 from codemods.errors import CodemodError
 
 if TYPE_CHECKING:
-    from codemods.engine.directives import Name
+    from codemods.engine.directives import Directive, Directives, Name
+    from codemods.repository import Document
 
 _TOGETHER = (frozenset({"woodpecker-add-registry-cache", "woodpecker-require-cache"}),)
 """Rules that ask for the same: a suppression of one is meant for all of them."""
@@ -55,11 +54,20 @@ def _directives(rules: Sequence[Rule], context: Context, today: date) -> Iterato
             if path not in seen:
                 seen.add(path)
                 try:
-                    found = read_directives(role, context.document(path), today)
+                    document = context.document(path)
                 except CodemodError:  # reported by the rules of its role
                     continue
-                if found:
+                if found := _directives_of(role, document, today):
                     yield path, found
+
+
+def _directives_of(role: Role, document: Document, today: date) -> Directives | None:
+    # Next to no file has any, and to look for the marker costs nothing beside finding the comments.
+    if SUPPRESSION_MARKER not in document.text:
+        return None
+    from codemods.engine.directives import read_directives
+
+    return read_directives(role, document, today)
 
 
 def _names(item: Located, directives: Directives | None) -> Iterator[Name]:
@@ -76,8 +84,7 @@ def _meant(rule: str) -> frozenset[str]:
     return next((rules for rules in _TOGETHER if rule in rules), frozenset({rule}))
 
 
-@dataclass(frozen=True, slots=True)
-class _Examined:
+class _Examined(NamedTuple):
     """Which rules have looked at which files to the end."""
 
     rules: Collection[str]

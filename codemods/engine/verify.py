@@ -52,7 +52,7 @@ def reading(role: Role, document: Document) -> Data:
         case Role.NGINX:
             from codemods.formats.nginx import second_reading
 
-            return second_reading(document.text)
+            return document.read_with(second_reading)
         case Role.TERRAFORM:
             return document.hcl.data
         case Role.CLEANUP:

@@ -59,6 +59,13 @@ class Service:
             node = node.value(name) if isinstance(node, Mapping) else None
         return node
 
+    def may_set(self, *names: str) -> bool:
+        """Whether it gets a variable of one of these names, or may get one: from `env_file`, or by `extends`."""
+        given = [(text_of(item) or "").partition("=")[0] for item in _items(self.value("environment"))]
+        if isinstance(mapping := self.value("environment"), Mapping):
+            given = [pair.name or "" for pair, _ in merged(mapping)]
+        return "env_file" in self.pairs or "extends" in self.pairs or not set(names).isdisjoint(given)
+
     @property
     def short_name(self) -> str:
         """`kyverno` for `registry-kyverno`."""

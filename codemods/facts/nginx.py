@@ -17,7 +17,7 @@ _PASS = re.compile(
     r"(?:(?P<scheme>https?)://)?(?P<host>\[[^]]*\]|[^/:]+)(?::(?P<port>\d{1,5}))?(?P<path>/.*)?\Z", re.DOTALL
 )
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
-_MODIFIERS = ("=", "~", "~*", "^~")
+_MODIFIERS = ("=", "~*", "~", "^~")
 # Variables may name each other, also in circles: enough for what people write.
 _ROUNDS = 5
 _LONG = 1000
@@ -190,10 +190,18 @@ def _locations(file: NginxFile, block: Directive, upstreams: dict[str, Upstream]
     for directive in block.all("location"):
         if directive.block is None or not directive.args:
             continue
-        modifier = directive.args[0] if directive.args[0] in _MODIFIERS and len(directive.args) > 1 else ""
-        pattern = " ".join(directive.args[1:] if modifier else directive.args)
+        modifier, pattern = _modifier(directive.args)
         yield Location(modifier, pattern, directive, _target(directive, upstreams), file)
         yield from _locations(file, directive, upstreams)
+
+
+def _modifier(args: list[str]) -> tuple[str, str]:
+    """Modifier and pattern of a location; nginx takes them as one word, too: `=/v2/`."""
+    if len(args) > 1 and args[0] in _MODIFIERS:
+        return args[0], " ".join(args[1:])
+    pattern = " ".join(args)
+    modifier = next((one for one in _MODIFIERS if pattern.startswith(one)), "")
+    return modifier, pattern.removeprefix(modifier)
 
 
 def _target(location: Directive, upstreams: dict[str, Upstream]) -> Target | None:

@@ -60,9 +60,7 @@ class Build:
     @property
     def start(self) -> int:
         """Where the step begins: its item in the list of steps, or its key in the map of them."""
-        sections = (self.root.value(key) for key in ("steps", "pipeline"))
-        pairs = (pair for section in sections if isinstance(section, Mapping) for pair in section.pairs)
-        return next((pair.key.start for pair in pairs if pair.value is self.item), self.item.start)
+        return start_of_step(self.root, self.item)
 
     @property
     def pushes(self) -> bool:
@@ -119,6 +117,13 @@ def steps_of(root: Mapping) -> Iterator[tuple[str, Node]]:
                 yield name or f"number {number + 1}", item
         elif isinstance(section, Mapping):
             yield from ((pair.name or "", pair.value) for pair, _ in merged(section))
+
+
+def start_of_step(root: Mapping, item: Node) -> int:
+    """Where a step begins: its item in the list of steps, or its key in the map of them."""
+    sections = (root.value(key) for key in ("steps", "pipeline"))
+    pairs = (pair for section in sections if isinstance(section, Mapping) for pair in section.pairs)
+    return next((pair.key.start for pair in pairs if pair.value is item), item.start)
 
 
 def _build(root: Mapping, name: str, item: Node, step: Mapping) -> Build | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from codemods.caching.plugin import Form
 from codemods.facts.pipelines import Build
@@ -28,8 +29,7 @@ class CacheEntry:
     attributes: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class CacheWriter:
+class CacheWriter(NamedTuple):
     """A step that writes a cache, with the path of its pipeline."""
 
     path: str
@@ -37,8 +37,7 @@ class CacheWriter:
     entry: CacheEntry
 
 
-@dataclass(frozen=True)
-class Login:
+class Login(NamedTuple):
     """A registry that a step logs in to: `host` as Docker keeps it, None when it is not written out."""
 
     host: str | None
@@ -121,7 +120,7 @@ def logins_of(build: Build) -> list[Login] | None:
     if any(pair.name in _HIDDEN for pair, _ in merged(build.step)) or build.setting("config"):
         return None
     found = []
-    if build.setting("username") and build.setting("password"):
+    if build.setting("username") or build.setting("password"):
         registry = build.value("registry")
         found.append(_login(registry, default=registry is None, has_credentials=True))
     listed = build.value("logins")

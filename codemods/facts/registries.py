@@ -46,9 +46,12 @@ class Registry:
 
     @property
     def major(self) -> int:
-        """Major version of Distribution by the image's tag; 2 when the tag does not say."""
+        """Major version of Distribution by the image's tag; when that does not say, by where the image looks for it."""
         tag = self.service.image.partition("@")[0].rpartition("/")[2].partition(":")[2]
-        return 3 if tag.lstrip("v").split(".")[0] == "3" else 2
+        number = tag.lstrip("v").split(".")[0]
+        if number not in ("2", "3"):
+            return 3 if (self.service.config_target or "").startswith("/etc/distribution/") else 2
+        return int(number)
 
     def pair(self, *path: str) -> Pair | None:
         """The pair at a path of keys."""

@@ -80,6 +80,7 @@ class Process:
             # A session of its own: an interrupt at the terminal is for pytest, which then ends us in order.
             self.child = subprocess.Popen(
                 self.command,
+                cwd=self.log.parent,  # a registry makes the files that its configuration names
                 env=self.env,
                 stdin=subprocess.PIPE,
                 stdout=output,

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from codemods import __version__
-from codemods.engine.model import Severity
-from codemods.engine.report.model import Suppressed
+from codemods.engine.model import Severity, Suppressed
 
 if TYPE_CHECKING:
     from codemods.engine.report.model import Report, ReportedFinding

@@ -4,32 +4,60 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from codemods.engine.model import Finding, Impact, Refusal, Severity
-from codemods.engine.report.diff import unified_diff
+from codemods.engine.model import Finding, Impact, Note, Refusal, Severity, Suppressed
 from codemods.engine.report.model import (
     Change,
     RelatedPlace,
     ReportedFinding,
     ReportedRefusal,
-    Suppressed,
     position,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
-    from codemods.engine.inspection import Located
+    from codemods.engine.inspection import Judged, Located
+    from codemods.engine.model import Rule
     from codemods.engine.run import Change as EngineChange
     from codemods.repository import Document
 
 
 def reported_change(change: EngineChange) -> Change:
     """One changed file with its diff."""
+    from codemods.engine.report.diff import unified_diff
+
     document = change.document
     old, new = (("\ufeff" if document.bom else "") + text for text in (document.text, change.new_text))
     diff = unified_diff(change.path, old if document.exists else "", new, old_exists=document.exists)
     what = tuple(item.outcome.message for item in change.findings if isinstance(item.outcome, Finding))
     return Change(",".join(change.rules), change.path, change.impact, diff, what)
+
+
+def reported_findings(
+    judged: Iterable[Judged], rules: Iterable[Rule], read: Callable[[str], Document], recipe: Collection[str] = ()
+) -> Iterator[ReportedFinding]:
+    """What rules found, notes aside; `recipe` are the ids of those whose edits `apply-caching` makes."""
+    severities = {rule.id: rule.severity for rule in rules}
+    for item in judged:
+        located = item.located
+        if isinstance(located.outcome, Note):
+            continue
+        severity = severities.get(located.rule, Severity.ERROR)
+        advice, fixable = "", located.wants_edits
+        if located.rule in recipe:
+            # What the recipe refuses stands as it is by somebody's choice: worth a word, not a failure.
+            fixable = False
+            severity = Severity.WARNING if isinstance(located.outcome, Refusal) else severity
+            advice = "; `codemod apply-caching` puts it right" if located.wants_edits else ""
+        yield reported_finding(
+            located,
+            severity,
+            read=read,
+            fixable=fixable,
+            impact=located.impact if fixable else None,
+            suppressed=item.suppressed,
+            advice=advice,
+        )
 
 
 def reported_finding(

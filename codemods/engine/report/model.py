@@ -9,19 +9,12 @@ from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from codemods.engine.model import Impact, Severity
+from codemods.engine.model import Impact, Severity, Suppressed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 PARSE_ERROR = "parse-error"
-
-
-class Suppressed(Enum):
-    """What keeps a finding from failing the check."""
-
-    COMMENT = "comment"
-    BASELINE = "baseline"
 
 
 class HostState(Enum):
@@ -228,7 +221,7 @@ def _line_starts(text: str) -> list[int]:
 
 def summarise(report: Report) -> str:
     """The run in one sentence: `6 files would change, 1 place refused`."""
-    return ", ".join(_counts(report)) or "nothing to do"
+    return ", ".join(_counts(report)) or ("no findings" if report.command == "check" else "nothing to do")
 
 
 def _counts(report: Report) -> Iterator[str]:

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 from codemods.engine.context import Context
 from codemods.engine.model import Finding, Impact, Role, rule
-from codemods.facts.pipelines import normal_key, steps_of
+from codemods.facts.pipelines import normal_key, start_of_step, steps_of
 from codemods.formats.yaml import Mapping, Node, Scalar, Sequence, YamlFile, resolve, text_of, walk
 from codemods.repository import Document
 from codemods.rules.woodpecker.steps import pairs_of
@@ -63,7 +63,7 @@ def check(context: Context, document: Document) -> Iterator[Finding]:
                     seen.add(start)
                     message = f"step {name}: {key} is written in the file; make it a secret of the server"
                     advice = f"name it here with from_secret, and change the {_kind(key)} that was published"
-                    yield Finding(start, end, f"{message}, {advice}", block=item.start)
+                    yield Finding(start, end, f"{message}, {advice}", block=start_of_step(root, item))
 
 
 def _is_secret(key: str, value: str) -> bool:

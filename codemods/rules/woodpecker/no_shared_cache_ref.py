@@ -16,11 +16,10 @@ from collections.abc import Iterator
 
 from codemods.engine.context import Context
 from codemods.engine.model import Finding, Impact, Related, Role, Severity, rule
-from codemods.facts.images import canonical
 from codemods.facts.pipelines import VARIABLE, Build, matrix
-from codemods.facts.references import CacheWriter
+from codemods.facts.references import CacheWriter, written_caches
 from codemods.repository import Document
-from codemods.rules.woodpecker.steps import finding
+from codemods.rules.woodpecker.steps import buildx_steps, finding
 
 
 @rule(
@@ -33,27 +32,29 @@ from codemods.rules.woodpecker.steps import finding
 )
 def check(context: Context, document: Document) -> Iterator[Finding]:
     """Yield a finding at each reference that others write for another image."""
-    for reference, writers in context.cache_writers.items():
-        for writer in writers:
-            images = _images(writer.build)
-            if writer.path != document.path or not images:
-                continue
-            if several := _matrix_images(writer.build, reference):
+    for build in buildx_steps(document):
+        images = _images(build)
+        for entry in written_caches(build) if images else ():
+            reference = entry.reference
+            if several := _matrix_images(build, reference):
                 message = f"the matrix builds several images ({several}) that all write the cache {reference}"
-                yield finding(writer.build, writer.entry.node, f"{message}; put the variable into its name")
+                yield finding(build, entry.node, f"{message}; put the variable into its name")
                 continue
+            writers = () if _in_matrix(build, reference) else context.cache_writers.get(reference, ())
             others = [other for other in writers if _builds_another(images, other, reference)]
-            if others and not _in_matrix(writer.build, reference):
+            if others:
                 name = f"{others[0].path}, step {others[0].build.name}"
                 message = (
                     f"another image is cached in {reference}, too ({name}); give each image a reference of its own"
                 )
                 related = tuple(Related(other.path, other.entry.node.start, "written here") for other in others)
-                yield finding(writer.build, writer.entry.node, message, related=related)
+                yield finding(build, entry.node, message, related=related)
 
 
 def _images(build: Build) -> set[str]:
     """What a step pushes; empty when that is not known."""
+    from codemods.facts.images import canonical
+
     return {canonical(name) for name in build.repositories or ()}
 
 

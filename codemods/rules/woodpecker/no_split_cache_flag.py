@@ -15,18 +15,17 @@ Evidence: facts 29, 32, 33, 34, 37.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 
-from codemods.caching.plugin import PORTABLE_SINCE, VERSIONS, Form, Plugin, buildx_arguments
+from codemods.caching.cache_flags import problem_of
+from codemods.caching.plugin import Form
 from codemods.engine.context import Context
 from codemods.engine.edits import Edit
 from codemods.engine.model import Finding, Impact, Role, rule
 from codemods.errors import CannotEdit
 from codemods.facts.pipelines import Build, texts
 from codemods.facts.references import CACHE_KEYS, CacheEntry, cache_entries
-from codemods.formats.yaml import Node, Scalar, YamlFile
-from codemods.formats.yaml_edits import replace_scalar
+from codemods.formats.yaml import Node, Scalar, Sequence, YamlFile, resolve
 from codemods.repository import Document
 from codemods.rules.woodpecker.steps import buildx_steps, finding, is_shared, masked, plain_value, version_of
 
@@ -42,55 +41,10 @@ def check(context: Context, document: Document) -> Iterator[Finding]:
             node = build.value(key)
             if node is None or not texts(node):
                 continue
-            if problem := _problem(build.plugin, key, plain_value(node)):
+            if problem := problem_of(build.plugin, key, plain_value(node)):
                 edits, writes = _fix(document.yaml, build, key, node)
                 message = f"{version_of(build)} {problem}; {_advice(build, key)}"
                 yield finding(build, node, message, edits=edits, writes=writes)
-
-
-def _problem(plugin: Plugin, key: str, value: object) -> str:
-    """What goes wrong; for an unknown version only what goes wrong on all that can be used."""
-    if plugin.row is not None:
-        return _on_version(plugin, key, value)
-    if plugin.version is not None:
-        return ""
-    rows = [row for row in VERSIONS if row.since >= PORTABLE_SINCE]
-    problems = [_on_version(replace(plugin, version=row.since), key, value) for row in rows]
-    return problems[-1] if all(problems) else ""
-
-
-def _on_version(plugin: Plugin, key: str, value: object) -> str:
-    row = plugin.row
-    if row is not None and getattr(row, key) is Form.ABSENT:
-        return f"has no setting {key}"
-    arguments = buildx_arguments(plugin, {key: value})
-    option = "--cache-to" if key == "cache_to" else "--cache-from"
-    values = [value for name, value in zip(arguments, arguments[1:], strict=False) if name == option]
-    reason = _rejected(values) or ("of several targets only the last is written" if _are_many(key, values) else "")
-    if not reason:
-        return ""
-    return f"turns {key} into `{' '.join(f'{option} {value}' for value in values)}`: {reason}"
-
-
-def _rejected(values: Sequence[str]) -> str:
-    """Why buildx does not take these arguments for what they were meant to be."""
-    names = {value: [part.partition("=")[0].strip() for part in value.split(",") if "=" in part] for value in values}
-    for value, named in names.items():
-        if "\\" in value:
-            return "the backslash stays in the argument"
-        if named and "type" not in named:
-            return f"`{value}` has no type, and the build fails"
-        if len(named) not in (0, value.count(",") + 1):
-            return "a bare reference and attributes do not mix, and the build fails"
-        if named.count("type") > 1:
-            return "of several long forms only the last counts"
-    lonely = [value for value, named in names.items() if "type=registry" in value and "ref" not in named]
-    return f"`{lonely[0]}` has no ref" if lonely else ""
-
-
-def _are_many(key: str, values: Sequence[str]) -> bool:
-    bare = [part for value in values if "=" not in value for part in value.split(",")]
-    return key == "cache_to" and len(bare) + sum("=" in value for value in values) > 1
 
 
 def _advice(build: Build, key: str) -> str:
@@ -114,9 +68,11 @@ def _long(entry: CacheEntry) -> str:
 
 def _fix(file: YamlFile, build: Build, key: str, node: Node) -> tuple[tuple[Edit, ...], tuple[tuple[str, ...], ...]]:
     """Each scalar that holds one entry gets its portable form, if that puts the setting right."""
+    from codemods.formats.yaml_edits import replace_scalar
+
     entries = cache_entries(build, key)
-    scalars: list[Node] = list(dict.fromkeys(entry.node for entry in entries))
-    if len(scalars) != len(entries):
+    scalars = {resolve(item) for item in node.items} if isinstance(node, Sequence) else {node}
+    if len(entries) != len(scalars) or {entry.node for entry in entries} != scalars:
         return (), ()
     edits, values, writes = [], [], []
     for entry in entries:
@@ -131,7 +87,7 @@ def _fix(file: YamlFile, build: Build, key: str, node: Node) -> tuple[tuple[Edit
                 return (), ()
             writes.append(file.path_of(entry.node))
     right = [masked(value) for value in values]
-    if _problem(build.plugin, key, right[0] if isinstance(node, Scalar) else right):
+    if problem_of(build.plugin, key, right[0] if isinstance(node, Scalar) else right):
         return (), ()
     return tuple(edits), tuple(writes)
 

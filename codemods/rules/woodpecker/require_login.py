@@ -26,7 +26,6 @@ from codemods.errors import CannotEdit
 from codemods.facts.pipelines import Build, parts
 from codemods.facts.references import CACHE_KEYS, cache_entries, logins_of, registry_of
 from codemods.formats.yaml import Node, Sequence
-from codemods.formats.yaml_edits import add_pairs, append_item
 from codemods.repository import Document
 from codemods.rules.woodpecker.require_login_scheme import with_scheme
 from codemods.rules.woodpecker.steps import buildx_steps, finding, is_shared, left_to_recipe
@@ -77,6 +76,8 @@ def _needed(context: Context, build: Build, *, has_logins: bool) -> Iterator[tup
 
 def _fix(context: Context, document: Document, build: Build, host: str) -> Fix:
     """Add the private registry's entry, when the settings name its secrets."""
+    from codemods.formats.yaml_edits import add_pairs, append_item
+
     registry, file = context.settings.registry, document.yaml
     ours = context.endpoints.get(host)
     if not (registry.username_secret and registry.password_secret and ours and ours.service == registry.service):

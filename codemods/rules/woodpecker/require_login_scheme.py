@@ -21,7 +21,6 @@ from codemods.engine.model import Finding, Impact, Role, rule
 from codemods.errors import CannotEdit
 from codemods.facts.references import logins_of
 from codemods.formats.yaml import Scalar
-from codemods.formats.yaml_edits import replace_scalar
 from codemods.repository import Document
 from codemods.rules.woodpecker.steps import buildx_steps, finding, is_shared, version_of
 
@@ -44,6 +43,8 @@ def check(context: Context, document: Document) -> Iterator[Finding]:
             node = login.registry
             if not isinstance(node, Scalar) or node in seen or not needs_scheme(node.value):
                 continue
+            from codemods.formats.yaml_edits import replace_scalar
+
             seen.add(node)
             new = with_scheme(node.value, _scheme(context, login.host or ""))
             message = f"{version_of(build)} stops at the login registry {node.value}; write {new}"

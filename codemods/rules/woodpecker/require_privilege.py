@@ -19,7 +19,6 @@ from codemods.engine.context import Context
 from codemods.engine.model import Finding, Impact, Related, Role, rule
 from codemods.errors import CannotEdit, ParseError
 from codemods.facts.pipelines import Build
-from codemods.facts.privileged import is_privileged
 from codemods.formats.yaml import Mapping, Node, Scalar, Sequence, resolve, text_of
 from codemods.repository import Document
 from codemods.rules.woodpecker.steps import buildx_steps, finding, pairs_of
@@ -56,6 +55,8 @@ def _is_empty(node: Node) -> bool:
 
 
 def _not_listed(context: Context, build: Build) -> Iterator[Finding]:
+    from codemods.facts.privileged import is_privileged
+
     allowed = context.stack.plugins_privileged
     image = text_of(build.image.value) or ""
     if allowed is None or "$" in image or is_privileged(allowed, image):

@@ -21,11 +21,9 @@ from typing import Any
 
 from codemods.engine.context import Context
 from codemods.engine.model import Finding, Impact, Note, Role, Severity, rule
-from codemods.facts.pipelines import steps_of
+from codemods.facts.pipelines import start_of_step, steps_of
 from codemods.formats.yaml import Mapping
 from codemods.repository import Document
-from codemods.rules.woodpecker.schema_data import current_syntax, data_of, place_of
-from codemods.rules.woodpecker.schema_errors import explain
 
 _MISSING = "no pipeline was compared with Woodpecker's schema: pip install 'infra-codemods[schema]' for that"
 
@@ -38,6 +36,8 @@ def check(context: Context, document: Document) -> Iterator[Finding | Note]:
         if document.path == context.stack.pipelines[0]:
             yield Note(_MISSING)
         return
+    from codemods.rules.woodpecker.schema_data import current_syntax, data_of
+
     for root in document.yaml.documents:
         data = data_of(root) if isinstance(root, Mapping) else None
         if isinstance(root, Mapping) and isinstance(data, dict):
@@ -45,10 +45,14 @@ def check(context: Context, document: Document) -> Iterator[Finding | Note]:
 
 
 def _findings(validator: Any, root: Mapping, data: dict[str, Any]) -> Iterator[Finding]:
+    from codemods.rules.woodpecker.schema_data import place_of
+    from codemods.rules.woodpecker.schema_errors import explain
+
     for error in validator.iter_errors(data):
         for path, message in explain(error):
             node = place_of(root, path)
-            block = next((item.start for _, item in steps_of(root) if item.start <= node.start < item.end), None)
+            steps = (item for _, item in steps_of(root) if item.start <= node.start < item.end)
+            block = next((start_of_step(root, item) for item in steps), None)
             where = ".".join(map(str, path)) or "the workflow"
             yield Finding(node.start, node.end, f"{where} breaks Woodpecker's schema: {message}", block=block)
 

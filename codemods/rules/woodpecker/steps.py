@@ -31,9 +31,7 @@ def finding(
     related: tuple[Related, ...] = (),
 ) -> Finding:
     """A finding about a node of a step."""
-    return Finding(
-        node.start, node.end, f"step {build.name}: {message}", edits, writes, related, block=build.item.start
-    )
+    return Finding(node.start, node.end, f"step {build.name}: {message}", edits, writes, related, block=build.start)
 
 
 def left_to_recipe(context: Context, document: Document) -> set[int]:

@@ -1,0 +1,21 @@
+module "registry-template" {
+  source        = "../../modules/template"
+  template_name = "registry"
+
+  provision_cmds = [
+    # Write docker-compose.yml
+    format("echo %s | base64 -d > /opt/registry/docker-compose.yml",
+      base64encode(file("${path.root}/../../registry/docker-compose.yml"))
+    ),
+    # Write the configuration of team
+    format("echo %s | base64 -d > /opt/registry/config-team.yml",
+      base64encode(file("${path.root}/../../registry/config-team.yml"))
+    ),
+    # Write the configuration of private
+    format("echo %s | base64 -d > /opt/registry/config-private.yml",
+      base64encode(file("${path.root}/../../registry/config-private.yml"))
+    ),
+    "( crontab -l 2>/dev/null; echo '0 3 * * 0 /usr/bin/docker stop registry-team && { /usr/bin/docker run --rm --volumes-from registry-team registry:2.8.3 garbage-collect --delete-untagged /etc/docker/registry/config.yml; /usr/bin/docker start registry-team; /usr/bin/docker exec registry-nginx nginx -s reload; } >> /var/log/registry-gc.log 2>&1' ) | crontab -",
+    "( crontab -l 2>/dev/null; echo '25 3 * * 0 /usr/bin/docker exec registry-private registry garbage-collect -m /etc/docker/registry/config.yml >> /var/log/registry-gc.log 2>&1' ) | crontab -",
+  ]
+}

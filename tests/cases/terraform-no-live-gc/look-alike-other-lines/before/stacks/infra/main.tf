@@ -1,0 +1,22 @@
+module "registry-template" {
+  source        = "../../modules/template"
+  template_name = "registry"
+
+  provision_cmds = [
+    # Write docker-compose.yml
+    format("echo %s | base64 -d > /opt/registry/docker-compose.yml",
+      base64encode(file("${path.root}/../../registry/docker-compose.yml"))
+    ),
+    # Write the configuration of ghcr
+    format("echo %s | base64 -d > /opt/registry/config-ghcr.yml",
+      base64encode(templatefile("../../registry/config-proxy.yaml.tpl", { name = "ghcr" }))
+    ),
+    # Write the configuration of quay
+    format("echo %s | base64 -d > /opt/registry/config-quay.yml",
+      base64encode(templatefile("../../registry/config-proxy.yaml.tpl", { name = "quay" }))
+    ),
+    "( crontab -l 2>/dev/null; echo '55 2 * * 0 docker stop registry-ghcr registry-quay' ) | crontab -",
+    "( crontab -l 2>/dev/null; echo '0 3 * * 0 docker run --rm --volumes-from registry-ghcr registry:2 garbage-collect /c.yml' ) | crontab -",
+    "( crontab -l 2>/dev/null; echo '30 3 * * 0 docker start registry-ghcr registry-quay' ) | crontab -",
+  ]
+}

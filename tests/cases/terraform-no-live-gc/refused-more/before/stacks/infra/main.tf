@@ -1,0 +1,23 @@
+module "registry-template" {
+  source        = "../../modules/template"
+  template_name = "registry"
+
+  provision_cmds = [
+    # Write docker-compose.yml
+    format("echo %s | base64 -d > /opt/registry/docker-compose.yml",
+      base64encode(file("${path.root}/../../registry/docker-compose.yml"))
+    ),
+    # Write the configuration of ghcr
+    format("echo %s | base64 -d > /opt/registry/config-ghcr.yml",
+      base64encode(templatefile("../../registry/config-proxy.yaml.tpl", { name = "ghcr" }))
+    ),
+    # Write the configuration of quay
+    format("echo %s | base64 -d > /opt/registry/config-quay.yml",
+      base64encode(templatefile("../../registry/config-proxy.yaml.tpl", { name = "quay" }))
+    ),
+    "( crontab -l 2>/dev/null; echo '0 3 * * 0 /usr/bin/docker exec registry-ghcr registry garbage-collect -m /etc/docker/registry/config.yml && curl -fsS https://ping.home.lan/gc >> /var/log/registry-gc.log 2>&1' ) | crontab -",
+    "( crontab -l 2>/dev/null; echo '5 3 * * 0 docker compose -f /opt/registry/docker-compose.yml exec -T registry-quay registry garbage-collect /etc/docker/registry/config.yml' ) | crontab -",
+    "( crontab -l 2>/dev/null; echo '15 3 * * 0 docker exec -t registry-quay /bin/registry garbage-collect /etc/docker/registry/config.yml > /var/log/quay.log' ) | crontab -",
+    "( crontab -l 2>/dev/null; echo '10 3 * * 0 docker stop registry-quay && docker run --rm -e X=1 --volumes-from registry-quay registry:2 garbage-collect /c.yml || exit 1; docker start registry-quay' ) | crontab -",
+  ]
+}

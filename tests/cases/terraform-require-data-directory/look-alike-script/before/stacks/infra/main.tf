@@ -1,0 +1,28 @@
+module "registry-template" {
+  source        = "../../modules/template"
+  template_name = "registry"
+
+  provision_cmds = [
+    # Write docker-compose.yml
+    format("echo %s | base64 -d > /opt/registry/docker-compose.yml",
+      base64encode(file("${path.root}/../../registry/docker-compose.yml"))
+    ),
+    "mkdir -p /opt/registry/data/ghcr",
+    # Write the configuration of ghcr
+    format("echo %s | base64 -d > /opt/registry/config-ghcr.yml",
+      base64encode(templatefile("../../registry/config-proxy.yaml.tpl", { name = "ghcr" }))
+    ),
+    # Write the configuration of quay
+    format("echo %s | base64 -d > /opt/registry/config-quay.yml",
+      base64encode(templatefile("../../registry/config-proxy.yaml.tpl", { name = "quay" }))
+    ),
+    # Write the configuration of team
+    format("echo %s | base64 -d > /opt/registry/config-team.yml",
+      base64encode(file("${path.root}/../../registry/config-team.yml"))
+    ),
+    format("echo %s | base64 -d > /opt/registry/setup.sh",
+      base64encode(file("${path.root}/../../registry/setup.sh"))
+    ),
+    "sh /opt/registry/setup.sh",
+  ]
+}
