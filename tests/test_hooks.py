@@ -15,17 +15,17 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 from codemods.catalogue import LINT
 from codemods.engine.baseline import BASELINE_FILE
 from codemods.engine.model import Role, Rule
 from codemods.rules.woodpecker import CHECK_ONLY
-from tests.command import ROOT, codemod, commit_all, git, write
+from tests.command import EXAMPLE, ROOT, codemod, commit_all, git, write
 from tests.test_imports import imported
 from tests.test_rule_cases import CASES, read_case
 
-MANIFEST = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+MANIFEST = YAML(typ="safe").load(ROOT / ".pre-commit-hooks.yaml")
 MODULES = sorted(path.stem for path in (ROOT / "hooks").glob("*.py") if path.stem != "__init__")
 FAMILIES = {
     Role.REGISTRY: "registry_config",
@@ -35,6 +35,10 @@ FAMILIES = {
     Role.PIPELINE: "woodpecker_pipelines",
 }
 RULES = {rule.id: rule for rule in LINT if rule.role in FAMILIES and not rule.cross and rule not in CHECK_ONLY}
+NEED_OTHER_FILES = {"compose-no-localhost-healthcheck", "nginx-no-manifest-cache", "nginx-require-http11"}
+"""Rules that look at one file, and are silent as long as they do not know what stands in another one."""
+SEES_NO_COMPOSE = {("terraform-no-live-gc", "look-alike-other-programs")}
+"""A container that compose does not have may be a registry all the same."""
 FOUND = re.compile(r"^(\S+):(\d+):\d+  (?:error|warning)  (\S+)$", re.MULTILINE)
 BROKEN_PIPELINE = """\
 steps:
@@ -124,8 +128,8 @@ NAMES = {
         ["docker-compose.md", "compose.json", "composer.yml", "decompose.yml", "compose/app.yml", "compose.yml.j2"],
     ),
     "nginx_conf": (
-        ["nginx.conf", "a/nginx_registry.conf", "nginx/registry.conf", "nginx/conf/sites/a.conf", "conf.d/registry.conf",
-         "etc/nginx/conf.d/default.conf", "registry.conf", "nginx.conf.tpl"],
+        ["nginx.conf", "a/nginx_registry.conf", "nginx/registry.conf", "nginx/conf/sites/a.conf",
+         "conf.d/registry.conf", "etc/nginx/conf.d/default.conf", "registry.conf", "nginx.conf.tpl"],
         ["nginx.md", "nginx/README", "app.conf", "redis/redis.conf", "nginx.yaml", "conf.d/x.ini", "haproxy.conf.d"],
     ),
     "terraform_provisioning": (
@@ -155,7 +159,8 @@ def test_file_names(name: str) -> None:
 
 def test_each_file_of_the_example_has_its_hook() -> None:
     """And only that one looks at it."""
-    files = git(ROOT, "ls-files", "examples/infra").replace("examples/infra/", "").splitlines()
+    paths = (path.relative_to(EXAMPLE).as_posix() for path in EXAMPLE.rglob("*") if path.is_file())
+    files = sorted(path for path in paths if ".terraform" not in path)
     seen = {name: [path for path in files if re.search(hook(name).HOOK.files, path)] for name in NAMES}
     stack = "modules/docker-registry"
     assert seen["registry_config"] == [f"{stack}/config-proxy.yaml.tpl", f"{stack}/config.yaml"]
@@ -190,10 +195,10 @@ def test_a_hook_and_the_check_agree(
         shutil.copytree(directory / "before", root)
         monkeypatch.chdir(root)
         expected = {(item["path"], item["line"]) for item in case["findings"]}
-        found = hook_findings(root, RULES[name], capsys)
-        assert found <= expected, directory.name
-        if directory.name == "example":
-            assert found, "the hook is blind to the example"
+        reported = hook_findings(root, RULES[name], capsys)
+        assert reported <= expected or (name, directory.name) in SEES_NO_COMPOSE, directory.name
+        if directory.name == "example" and name not in NEED_OTHER_FILES:
+            assert reported, "the hook is blind to the example"
 
 
 def test_a_hook_fails_for_errors_and_names_them(tmp_path: Path) -> None:
@@ -377,7 +382,7 @@ def test_drift_knows_the_first_commit(tmp_path: Path) -> None:
     """There is nothing to compare with yet."""
     write(tmp_path, {"docker-compose.yml": COMPOSE, "codemod.toml": ""})
     git(tmp_path, "init", "--quiet")
-    git(tmp_path, "add", "README.md" if (tmp_path / "README.md").exists() else "codemod.toml")
+    git(tmp_path, "add", "codemod.toml")
     assert run(tmp_path, "caching_drift").returncode == 1
 
 
@@ -462,7 +467,7 @@ def test_the_pipelines_hook_loads_what_it_needs(tmp_path: Path) -> None:
     [
         ("registry_config", "modules/docker-registry/config.yaml", set()),
         ("compose_stack", "modules/docker-registry/docker-compose.yml", set()),
-        ("nginx_conf", "modules/docker-registry/nginx_registry.conf", set()),
+        ("nginx_conf", "modules/docker-registry/nginx_registry.conf", {"crossplane"}),
         ("terraform_provisioning", "stacks/infra/main.tf", {"hcl2", "lark", "logging"}),
         ("cleanup_script", "modules/docker-registry/cleanup-tags.sh", {"libcst", "yaml"}),
     ],

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import posixpath
+from collections import Counter
 from typing import TYPE_CHECKING
 
+from codemods.engine.baseline import find_baseline
+from codemods.engine.context import Context
 from codemods.engine.inspection import PARSE_ERROR
+from codemods.engine.judge import judge
 from codemods.engine.model import Finding, Note, Severity
 from codemods.engine.report.located import reported_change, reported_finding, reported_refusal
 from codemods.engine.report.model import Report, ReportedRefusal, count, exit_code
@@ -39,10 +43,37 @@ def build_report(session: Session, found: ChangeSet, *, pending: bool, committed
         findings=findings,
         changes=tuple(reported_change(change) for change in found.changes),
         refusals=refusals,
-        notes=(*_notes(session, found), *(_commit_notes(session, committed) if committed else ())),
+        notes=(
+            *_notes(session, found),
+            *(_commit_notes(session, committed) if committed else ()),
+            *(_still_wrong(session, found) if found.changes and not pending else ()),
+        ),
         pending=pending,
         next_steps=tuple(_next_steps(session, found, pending=pending, committed=committed)) if found.changes else (),
     )
+
+
+def _still_wrong(session: Session, found: ChangeSet) -> Iterator[str]:
+    """What the check finds in the repository as it is now, and the way to live with it."""
+    from codemods.catalogue import LINT
+
+    new = {change.path: change.new for change in found.changes}
+    context = session.context
+    after = Context(context.settings, context.stack, lambda path: new[path] if path in new else context.document(path))
+    rules = [rule for rule in LINT if rule.id not in session.settings.ignore]
+    severities = {rule.id: rule.severity for rule in rules}
+    counts: Counter[str] = Counter(
+        item.located.rule
+        for item in judge(rules, after, find_baseline(session.repository.root))
+        if item.suppressed is None and isinstance(item.located.outcome, Finding)
+    )
+    for severity in Severity:
+        mine = {rule: number for rule, number in counts.items() if severities.get(rule) is severity}
+        if mine:
+            listed = ", ".join(f"{rule} {number}" for rule, number in mine.items())
+            yield f"the check still finds {count(sum(mine.values()), severity.value)}: {listed}"
+    if counts:
+        yield "`codemod check` shows them; `codemod check --write-baseline` lets CI pass until they are repaired"
 
 
 def _refused_commit(committed: CommitResult) -> Iterator[ReportedRefusal]:

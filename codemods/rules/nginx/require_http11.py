@@ -51,8 +51,10 @@ def _is_around(outer: Directive, inner: Directive) -> bool:
 
 
 def _default_version(context: Context) -> str:
-    """What nginx proxies with by itself, by the tag of its image."""
-    front = context.compose.nginx if context.compose else None
+    """What nginx proxies with by itself, by the tag of its image; a hook that does not see the tag takes it for new."""
+    if context.compose is None:
+        return "1.1"
+    front = context.compose.nginx
     match = _TAG.search(front.image.partition("@")[0]) if front else None
     # A tag that floats may be an old image that was pulled long ago.
     release = (int(match[1]), int(match[2]), int(match[3] or 0)) if match else (0, 0, 0)

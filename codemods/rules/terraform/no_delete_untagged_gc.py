@@ -5,9 +5,9 @@ index, which is what a build for several platforms or with provenance pushes, ar
 deleted, the index stays, and every pull of the image fails. A repository whose manifests were pushed by digest only
 makes the run stop half way. Version 3 looks into the index; there the flag is safe.
 
-Without the flag the run frees what is deleted by its digest, and nothing else: see the collector for the rest. The fix
-takes the flag out; the plan's line for the private registry gets the form that also stops the registry for the run.
-Profile `as-written` keeps the plan's line, so there the finding stays.
+Without the flag a run frees only what was deleted by its digest. The fix takes the flag out; the plan's line for the
+private registry gets the form that also stops the registry for the run. Profile `as-written` keeps the plan's line, so
+there the finding stays.
 
 Not for: pull-through mirrors, which fetch again what is gone; dry runs; lines that are not in the provision list.
 
