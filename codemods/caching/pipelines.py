@@ -99,6 +99,12 @@ def _plan(context: Context, file: YamlFile, step: StepEdits) -> Iterator[Outcome
             "repo comes from a secret: its name is not known", "write the name out", build.position("repo")
         )
     foreign = [key for key in _CACHE_KEYS if build.setting(key) and not is_ours(context, build, key)]
+    if moved := _moved_from(build, repositories, registry.host):
+        raise CannotEdit(
+            f"it pushes to and caches in {moved}, but the settings name {registry.host}",
+            "set registry.hostname and registry.port to what the pipelines use, or change the address there by hand",
+            build.position("repo"),
+        )
     if foreign:
         has = "; ".join(f"{key}: {', '.join(texts(build.value(key)) or ['…'])}" for key in foreign)
         yield Note(f"step {build.name} has a cache of its own ({has}): left as it is")
@@ -113,6 +119,17 @@ def _plan(context: Context, file: YamlFile, step: StepEdits) -> Iterator[Outcome
     yield from _add_cache(context, file, step, reference, added)
     _set_http(context, file, step, added)
     step.append_settings(file, added)
+
+
+def _moved_from(build: Build, repositories: list[str], host: str) -> str:
+    """Another host that the step has everything for that this rule writes: the registry's name or port has changed."""
+    config = text_of(build.value("buildkit_config")) or ""
+    for part in texts(build.value("cache_from")) or []:
+        other = part.removeprefix("ref=").partition("/")[0]
+        pushes = any(name.startswith(f"{other}/") for name in repositories)
+        if other != host and pushes and config.startswith(f'[registry."{other}"]\n  http = true'):
+            return other
+    return ""
 
 
 def _refuse_duplicates(build: Build) -> None:
@@ -238,5 +255,18 @@ def _set_http(context: Context, file: YamlFile, step: StepEdits, added: dict[str
             pair.value.start,
         )
     if registry.scheme == "https" and is_ours:
+        if _speaks_http(context):
+            raise CannotEdit(
+                f"nginx still serves port {registry.port} over http, and the step could not reach it any more",
+                "let the server on that port listen with ssl first",
+                pair.value.start,
+            )
         where = (*file.path_of(owner), pair.name or "")
         step.change(owner, [remove_pair(file, owner, pair)], where, "no buildkit_config over https")
+
+
+def _speaks_http(context: Context) -> bool:
+    """Whether nginx has a server on the registry's port, and that without TLS."""
+    listens = [listen for server in context.nginx.servers for listen in server.listens] if context.nginx else []
+    ours = [listen for listen in listens if context.settings.registry.port in listen.ports]
+    return bool(ours) and not any(listen.ssl for listen in ours)

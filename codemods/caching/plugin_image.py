@@ -7,7 +7,6 @@ from codemods.caching.step_edits import StepEdits
 from codemods.engine.context import Context
 from codemods.errors import CannotEdit, SettingsError
 from codemods.facts.pipelines import Build
-from codemods.facts.privileged import is_privileged
 from codemods.formats.yaml import Scalar, YamlFile, resolve
 from codemods.formats.yaml_edits import replace_scalar
 
@@ -41,6 +40,8 @@ def _pinned(image: str, pinned: str, scheme: str) -> str:
 
 def _check_privilege(context: Context, build: Build, image: str) -> None:
     """Refuse a tag that the server's own list of privileged plugins would not match (facts 38)."""
+    from codemods.facts.privileged import is_privileged
+
     allowed = context.stack.plugins_privileged
     if allowed is None or is_privileged(allowed, image):
         return

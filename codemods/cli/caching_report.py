@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from codemods.cli.session import Session
     from codemods.commit import CommitResult
+    from codemods.stack import Stack
 
 
 def build_report(session: Session, found: ChangeSet, *, pending: bool, committed: CommitResult | None) -> Report:
@@ -167,7 +168,7 @@ def _update_the_vm(session: Session, changed: Iterable[str]) -> str:
     host = hosts[0] if hosts else "the registry VM"
     known = dict(_deployed(session))
     copies = (
-        f"copy {path} to {known.get(path) or posixpath.join(stack.directory, posixpath.basename(path))}"
+        f"copy {path} to {known.get(path) or _beside_compose(stack, path)}"
         for path in changed
         if path != stack.terraform
     )
@@ -179,6 +180,13 @@ def _update_the_vm(session: Session, changed: Iterable[str]) -> str:
         f"run `docker compose up -d` in {stack.directory}, and restart nginx",
     ]
     return "\n".join(lines)
+
+
+def _beside_compose(stack: Stack, path: str) -> str:
+    """Where a file lies on the VM when nothing says so: as far from the compose file as in the repository."""
+    relative = posixpath.relpath(path, posixpath.dirname(stack.compose or "") or ".")
+    below = posixpath.basename(path) if relative.startswith("..") else relative
+    return posixpath.join(stack.directory, below)
 
 
 def _deployed(session: Session) -> Iterator[tuple[str, str]]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from codemods.cli.session import Session, known_rules, scope
 from codemods.engine.baseline import BASELINE_FILE, Baseline
-from codemods.engine.check import fix, is_safe
+from codemods.engine.check import SAFE_IMPACTS, fix, is_safe
 from codemods.engine.inspection import Judged, Located
 from codemods.engine.judge import judge
-from codemods.engine.model import Finding, Impact, Rule
+from codemods.engine.model import Finding, Rule
 from codemods.engine.report.located import reported_change, reported_findings
 from codemods.engine.report.model import Report, ReportedFinding, count, exit_code
 from codemods.errors import CannotEdit, SettingsError
@@ -51,7 +51,7 @@ class CheckRun:
         self.recipe: frozenset[str] = frozenset()
         self.rules = self._rules()
         self.paths = scope(session.repository, common.directory, options.paths)
-        self.since = session.repository.changed_since(options.since) if options.since else None
+        self.since = None if options.since is None else session.repository.changed_since(options.since)
         self.baseline_path = (
             session.repository.root / BASELINE_FILE if options.baseline is None else common.directory / options.baseline
         )
@@ -159,11 +159,15 @@ class CheckRun:
         return written
 
     def _say_what_can_be_fixed(self, findings: Sequence[ReportedFinding]) -> None:
-        impacts = [finding.impact for finding in findings if finding.fixable and finding.suppressed is None]
-        worst = max((impact for impact in impacts if impact is not None), default=Impact.NONE)
-        if impacts:
+        fixable = [finding for finding in findings if finding.fixable and finding.suppressed is None]
+        impacts = [finding.impact for finding in fixable if finding.impact is not None]
+        safe = sum(impact in SAFE_IMPACTS for impact in impacts)
+        if safe:
+            self.notes.append(f"{count(safe, 'finding')} can be fixed: codemod check --fix")
+        if unsafe := [impact for impact in impacts if impact not in SAFE_IMPACTS]:
             self.notes.append(
-                f"{count(len(impacts), 'finding')} can be fixed (worst impact: {worst}): codemod check --fix"
+                f"{count(len(unsafe), 'finding')} can be fixed with worst impact {max(unsafe)}:"
+                " codemod check --fix --unsafe-fixes"
             )
 
 
@@ -175,6 +179,6 @@ def print_check(report: Report, options: CheckOptions, verbosity: int) -> None:
         return
     from codemods.engine.report.formats import render
 
-    # Machines read UTF-8, whatever the terminal's encoding is.
-    sys.stdout.buffer.write(render(report, options.format).encode())
+    # Machines read UTF-8, whatever the terminal's encoding is; names that are none have halves of surrogate pairs.
+    sys.stdout.buffer.write(render(report, options.format).encode("utf-8", "backslashreplace"))
     sys.stdout.buffer.flush()

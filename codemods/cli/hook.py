@@ -6,6 +6,7 @@ whole check, unless nothing in the commit can concern it.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import re
@@ -223,8 +224,9 @@ def _diff(root: Path, *arguments: str) -> list[str]:
 
 def _guarded(work: Callable[[], int]) -> int:
     """Expected errors are one line and their exit code."""
-    # The process is over before it pays to look for garbage, and at its end there is none to be looked for.
+    # The process is over before it pays to look for garbage, and at its end none of it matters.
     gc.disable()
+    atexit.register(gc.freeze)
     try:
         return work()
     except CodemodError as error:
@@ -233,5 +235,4 @@ def _guarded(work: Callable[[], int]) -> int:
         print(f"codemod: {printable_lines(str(error))}", file=sys.stderr)
         return error.exit_code
     finally:
-        gc.freeze()
         gc.enable()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import io
 import os
 import sys
@@ -82,7 +84,7 @@ def cli(ctx: click.Context, directory: Path, overrides: tuple[str, ...], quiet: 
     """Codemods and checks for infrastructure repositories: a private registry for CI, and nothing else changed.
 
     \b
-    Exit codes: 0 done or clean, 1 changes pending, 2 usage or settings,
+    Exit codes: 0 done or clean, 1 changes pending or errors found, 2 usage or settings,
     3 something was refused or could not be read, 130 interrupted.
     """
     ctx.obj = CommonOptions(directory, overrides, int(verbose) - int(quiet))
@@ -90,6 +92,9 @@ def cli(ctx: click.Context, directory: Path, overrides: tuple[str, ...], quiet: 
 
 def main() -> None:
     """Run the command line; expected errors are one line and their exit code."""
+    # Nearly all that is made is kept to the end of the process, where none of it matters: seldom look for garbage.
+    gc.set_threshold(100_000, 50, 100)
+    atexit.register(gc.freeze)
     if sys.stdout is None:  # closed by the shell, as in `>&-`
         sys.stdout = io.TextIOWrapper(io.BytesIO())
     if isinstance(sys.stdout, io.TextIOWrapper):

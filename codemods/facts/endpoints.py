@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ def read_endpoints(context: Context) -> dict[str, Endpoint]:
     for port, endpoint in (*_behind_nginx(context), *_published(context)):
         by_port.setdefault(port, endpoint)
     by_port.setdefault(settings.port, Endpoint("", settings.scheme, _has_auth(context, None), settings.service))
+    if settings.scheme == "https":
+        # TLS may end before nginx: then the settings know better than its configuration.
+        by_port[settings.port] = replace(by_port[settings.port], scheme="https")
     return {
         host: Endpoint(host, found.scheme, found.has_auth, found.service)
         for name in names

@@ -7,8 +7,7 @@ as it stands). New strings are plain when every YAML version reads them back as 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from codemods.engine.edits import Edit
 from codemods.errors import CannotEdit
@@ -25,8 +24,7 @@ _NOT_A_STRING = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Literal:
+class Literal(NamedTuple):
     """Lines of a `|` block scalar, without indentation and line ends."""
 
     lines: tuple[str, ...]
@@ -37,8 +35,7 @@ class Literal:
         return "".join(f"{line}\n" for line in self.lines)
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """One line of YAML that is copied as it stands: an alias, a scalar with its quotes, a flow collection."""
 
     text: str

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import ROOT, codemod, commit_all, example, git, write
+from tests.command import ROOT, changed, codemod, commit_all, example, git, write
+from tests.live.lab import in_ci
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("pre-commit")]
 SOURCES = ("codemods", "hooks", "docs/rules.md", "pyproject.toml", "README.md", "LICENSE", ".pre-commit-hooks.yaml")
 PIPELINE = ".woodpecker/f1-stream.yml"
 COMPOSE = "modules/docker-registry/docker-compose.yml"
+NGINX = "modules/docker-registry/nginx_registry.conf"
 FIXED = "cache_from: registry.viktorbarzin.lan:5050/f1-stream:buildcache"
 DRIFTED = "cache_from: type=registry,ref=registry.viktorbarzin.lan:5050/f1-stream:buildcache"
 
@@ -35,7 +37,13 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Variables for pre-commit, whose environments all tests share; our own git identity and none of its settings."""
+    """Variables for pre-commit, whose environments all tests share; our own git identity and none of its settings.
+
+    The environments are installed with pip: without an index to install from there is nothing to try.
+    """
+    download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "hatchling", "--dest"]
+    if subprocess.run([*download, tmp_path_factory.mktemp("pip")], capture_output=True, check=False).returncode:
+        (pytest.fail if in_ci() else pytest.skip)("no package index")
     identity = {f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     own = {
         **identity,
@@ -183,15 +191,22 @@ def test_a_staged_mistake_counts_though_it_is_corrected_since(repository: Path, 
 
 
 def test_fix_changes_files_and_fails_the_commit_once(repository: Path, environment: dict[str, str]) -> None:
-    """Added again, its changes pass."""
-    replace(repository, ".pre-commit-config.yaml", "- id: caching-drift\n", "- id: caching-fix\n")
+    """Its changes are for the user to look at; added, they pass."""
+    config = (repository / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    head, _, _ = config.partition("    hooks:\n")
+    write(repository, {".pre-commit-config.yaml": f"{head}    hooks:\n      - id: caching-fix\n"})
     git(repository, "add", "--all")
     assert commit(repository, environment).returncode == 0
-    right = read(repository, PIPELINE)
-    replace(repository, PIPELINE, FIXED, f"{FIXED},mode=max")
-    replace(repository, PIPELINE, "- id: woodpecker-pipelines\n", "") if False else None
+    right = read(repository, NGINX)
+    above, private, below = (repository / NGINX).read_text(encoding="utf-8").partition("        listen 5050;\n")
+    write(repository, {NGINX: above + private + below.replace("client_max_body_size 0;", "client_max_body_size 1g;")})
+    replace(repository, PIPELINE, "attempts: 5", "attempts: 6")
     git(repository, "add", "--all")
     refused = commit(repository, environment)
     assert refused.returncode == 1, refused.stdout
-    assert read(repository, PIPELINE) == right
+    assert "files were modified by this hook" in refused.stdout
+    assert read(repository, NGINX) == right
     git(repository, "add", "--all")
+    passed = commit(repository, environment)
+    assert passed.returncode == 0, passed.stdout
+    assert changed(repository) == set()

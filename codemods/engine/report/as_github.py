@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from codemods.engine.report.escape import printable
 from codemods.engine.report.model import Report, ReportedFinding, summarise
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def _place(finding: ReportedFinding) -> str:
 
 
 def _text(value: str) -> str:
-    return value.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    """The text of a command: its line ends must not end it, control characters must not reach a terminal."""
+    return "%0A".join(printable(line).replace("%", "%25") for line in value.split("\n"))
 
 
 def _property(value: str) -> str:

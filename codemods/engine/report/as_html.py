@@ -37,7 +37,7 @@ def _lines(report: Report) -> Iterator[str]:
                     f"{finding.path}:{finding.line}:{finding.column}",
                     f"{finding.severity.value}{f' ({finding.suppressed.value})' if finding.suppressed else ''}",
                     finding.rule,
-                    finding.message,
+                    "; ".join((finding.message, *(f"{it.path}:{it.line}: {it.message}" for it in finding.related))),
                 )
                 for finding in report.findings
             ),

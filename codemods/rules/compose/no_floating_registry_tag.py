@@ -43,5 +43,8 @@ def check(context: Context, document: Document) -> Iterator[Outcome]:
     for image, names in services.items():
         who = names[0] if len(names) == 1 else f"{len(names)} registries run"
         verb = "runs " if len(names) == 1 else ""
-        message = f"{who} {verb}{image}, whatever that is on the day of a pull: name a version such as registry:2.8.3"
+        version = "3.0.0" if image.rpartition(":")[2].startswith(("3", "v3")) else "2.8.3"
+        message = (
+            f"{who} {verb}{image}, whatever that is on the day of a pull: name a version such as registry:{version}"
+        )
         yield Finding(first[image].start, first[image].end, message)

@@ -42,8 +42,8 @@ def check(context: Context, document: Document) -> Iterator[Outcome]:
             place = registry.pair("auth") or registry.pair("http") or registry.root.pairs[0]
             if way:
                 message = (
-                    f"{registry.service.name} accepts pushes from everyone who reaches nginx: give it an auth section "
-                    '(registry.auth = "htpasswd" in codemod.toml)'
+                    f"{registry.service.name} accepts pushes from everyone who reaches nginx: give it an auth "
+                    "section (htpasswd), and its pipelines a login"
                 )
                 yield Finding(place.key.start, place.key.end, message, related=(way,))
 
