@@ -231,6 +231,17 @@ def test_every_rule_can_be_selected(as_written: Path) -> None:
 # Adoption
 
 
+UNCACHED = """\
+when:
+  event: push
+steps:
+  - name: build
+    image: woodpeckerci/plugin-docker-buildx:5.2.2-insecure
+    settings:
+      repo: alice/web
+"""
+
+
 def test_the_recipe_is_asked_for_once_it_is_adopted(tmp_path: Path) -> None:
     """By settings of the repository's own, or by any part of the recipe; never just because someone runs a check."""
     root = example(tmp_path)
@@ -241,6 +252,14 @@ def test_the_recipe_is_asked_for_once_it_is_adopted(tmp_path: Path) -> None:
     assert not rules(root, *hostname) & RECIPE_IDS
     replace(root, PIPELINE, "repo: viktorbarzin/infra", "repo: registry.viktorbarzin.lan:5050/infra")
     assert rules(root, *hostname) & RECIPE_IDS
+
+
+def test_what_the_recipe_would_say_is_said_where_it_does_not_run(tmp_path: Path) -> None:
+    """An uncached push is a finding, also when the host name is given and the recipe is not adopted."""
+    write(tmp_path, {".woodpecker/a.yml": UNCACHED})
+    hostname = ("--set", "registry.hostname=registry.home.lan")
+    assert "woodpecker-require-cache" in rules(tmp_path)
+    assert "woodpecker-require-cache" in rules(tmp_path, *hostname)
 
 
 def test_the_compose_service_is_a_part_of_the_recipe(verified: Path) -> None:

@@ -187,7 +187,7 @@ def test_github_annotations() -> None:
         assert (properties["line"], properties["endLine"]) == (str(item.line), str(item.end_line))
         assert ("col" in properties) == ("endColumn" in properties) == (item.line == item.end_line)
         assert message.count("\n") == item.message.count("\n")
-    assert summary == ("notice", {}, "check: 4 errors, 1 warning")
+    assert summary == ("notice", {}, "check: 4 errors, 1 warning (2 suppressed)")
     text = render(REPORT, "github")
     assert "comment.yml" not in text and "known.yml" not in text
     assert "file=dir%2Ca%3Ab/<b>ä 100%25.yml," in text
@@ -246,7 +246,7 @@ def test_markdown_cannot_be_broken_out_of() -> None:
     html = MarkdownIt("commonmark", {"html": True}).enable("table").render(text)
     assert "<script" not in html and "\x1b" not in text
     assert "@you" not in text and "comment.yml" not in text and "known.yml" not in text
-    assert text.startswith("### check (verified): 4 errors, 1 warning\n")
+    assert text.startswith("### check (verified): 4 errors, 1 warning (2 suppressed)\n")
 
 
 class Tags(HTMLParser):

@@ -114,6 +114,8 @@ def _notes(session: Session, found: ChangeSet) -> Iterator[str]:
         paths = dict.fromkeys(item.located.document.path for item in found.suppressed)
         places = count(len(found.suppressed), "place")
         yield f"{places} left alone, suppressed by a comment or the baseline: {_listed(paths)}"
+    if found.left_out:
+        yield f"not changed, as the stack is changed as a whole or not at all: {_listed(found.left_out)}"
     if found.held_back:
         yield (
             f"held back: {_listed(found.held_back)}; a pipeline cannot build without its registry, and the stack was "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from codemods.cli.session import Session, known_rules, scope
 from codemods.engine.baseline import BASELINE_FILE, Baseline
 from codemods.engine.check import SAFE_IMPACTS, fix, is_safe
+from codemods.engine.context import Context
 from codemods.engine.inspection import Judged, Located
 from codemods.engine.judge import judge
 from codemods.engine.model import Finding, Rule
@@ -16,6 +17,7 @@ from codemods.engine.report.located import reported_change, reported_findings
 from codemods.engine.report.model import Report, ReportedFinding, count, exit_code
 from codemods.errors import CannotEdit, SettingsError
 from codemods.replace import FileChange, WriteError, replace_files
+from codemods.settings import with_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,6 +75,10 @@ class CheckRun:
         if settings.registry.hostname and self.session.has_adopted_recipe():
             rules = [*RECIPE, *LINT]
             self.recipe = frozenset(rule.id for rule in RECIPE)
+        elif settings.registry.hostname:
+            # The recipe does not run here, and no rule must leave anything to it.
+            without = with_values(settings, {"registry.hostname": ""})
+            self.context = Context(without, self.context.stack, self.context.document)
         return [rule for rule in rules if (not select or rule.id in select) and rule.id not in ignore]
 
     def run(self) -> Report:

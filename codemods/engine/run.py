@@ -70,6 +70,7 @@ class ChangeSet:
     notes: list[Located] = field(default_factory=list)
     suppressed: list[Judged] = field(default_factory=list)
     held_back: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
     @property
     def changes(self) -> list[Change]:
@@ -137,6 +138,9 @@ def plan_changes(
         result.held_back, ready = list(ready), {}
         result.refusals += [item for item in located if _is_the_reason(item, context, selection)]
     result.groups = list(ready.values())
+    named = {item.document.path for item in result.refusals}
+    wanted = dict.fromkeys(item.document.path for item in result.findings if item.wants_edits)
+    result.left_out = [path for path in wanted if _group(context, path) in refused and path not in named]
     _check_idempotence(
         lambda again: open_outcomes(judge(selected, again, baseline)), context, selection, located, result
     )

@@ -221,7 +221,11 @@ def _line_starts(text: str) -> list[int]:
 
 def summarise(report: Report) -> str:
     """The run in one sentence: `6 files would change, 1 place refused`."""
-    return ", ".join(_counts(report)) or ("no findings" if report.command == "check" else "nothing to do")
+    counts = ", ".join(_counts(report))
+    if report.command != "check":
+        return counts or "nothing to do"
+    suppressed = sum(finding.suppressed is not None for finding in report.findings)
+    return f"{counts or 'no findings'}{f' ({suppressed} suppressed)' if suppressed else ''}"
 
 
 def _counts(report: Report) -> Iterator[str]:
