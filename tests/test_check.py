@@ -262,6 +262,18 @@ def test_what_the_recipe_would_say_is_said_where_it_does_not_run(tmp_path: Path)
     assert "woodpecker-require-cache" in rules(tmp_path, *hostname)
 
 
+def test_a_step_beside_a_refused_one_is_not_promised_to_be_put_right(tmp_path: Path) -> None:
+    """The recipe leaves the whole file alone until what it refuses is settled."""
+    refused = UNCACHED.replace("5.2.2-insecure", "6.0.1").partition("steps:\n")[2].replace("name: build", "name: other")
+    write(tmp_path, {"codemod.toml": 'version = 1\n[registry]\nhostname = "registry.home.lan"\n'})
+    write(tmp_path, {".woodpecker/a.yml": UNCACHED})
+    assert "`codemod apply-caching` puts it right" in codemod(tmp_path, "check").out
+    write(tmp_path, {".woodpecker/a.yml": UNCACHED + refused})
+    out = codemod(tmp_path, "check").out
+    assert "puts it right" not in out
+    assert "leaves it until what is refused in this file is settled" in " ".join(out.split())
+
+
 def test_the_compose_service_is_a_part_of_the_recipe(verified: Path) -> None:
     """A stack that has the private registry is held to it, also without settings."""
     (verified / "codemod.toml").unlink()

@@ -38,6 +38,12 @@ def reported_findings(
 ) -> Iterator[ReportedFinding]:
     """What rules found, notes aside; `recipe` are the ids of those whose edits `apply-caching` makes."""
     severities = {rule.id: rule.severity for rule in rules}
+    judged = list(judged)
+    refused = {
+        item.located.document.path
+        for item in judged
+        if item.located.rule in recipe and isinstance(item.located.outcome, Refusal) and item.suppressed is None
+    }
     for item in judged:
         located = item.located
         if isinstance(located.outcome, Note):
@@ -48,7 +54,10 @@ def reported_findings(
             # What the recipe refuses stands as it is by somebody's choice: worth a word, not a failure.
             fixable = False
             severity = Severity.WARNING if isinstance(located.outcome, Refusal) else severity
-            advice = "; `codemod apply-caching` puts it right" if located.wants_edits else ""
+            if located.wants_edits:
+                held = located.document.path in refused
+                what = "leaves it until what is refused in this file is settled" if held else "puts it right"
+                advice = f"; `codemod apply-caching` {what}"
         yield reported_finding(
             located,
             severity,
