@@ -1,0 +1,1 @@
+"""The CI server: starting pipelines and reading what they did."""

@@ -1,0 +1,109 @@
+"""`codemod verify`: do pushes, pulls, the cache and the name work, now, for every pipeline?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+
+import click
+
+from codemods.cli.main import common_options, reader_may_leave
+from codemods.cli.options import CommonOptions
+from codemods.cli.session import Session, open_session
+from codemods.engine.report.model import CheckResult, CheckState, Report, exit_code
+from codemods.errors import CodemodError, SettingsError
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for on the command line."""
+
+    registry: bool = False
+    cache: bool = False
+    images: bool = False
+    dns: bool = False
+    in_cluster: bool = False
+    hub: bool = False
+    trigger: str = ""
+    integrity: bool = False
+    storage: str = ""
+    format: str = "text"
+
+
+Check = Callable[[Session, Options, CommonOptions], Iterator[CheckResult]]
+
+# In the order in which they run. Each yields its results while it works, and talks on stderr only.
+_CHECKS = {
+    "dns": "codemods.dns.checks:check_dns",
+    "registry": "codemods.registry.checks:check_registry",
+    "images": "codemods.registry.checks:check_images",
+    "cache": "codemods.registry.checks:check_cache",
+    "integrity": "codemods.registry.checks:check_integrity",
+    "hub": "codemods.registry.hub:check_hub",
+    "trigger": "codemods.ci.checks:check_trigger",
+}
+
+
+@click.command("verify")
+@click.option("--registry", is_flag=True, help="Reach the private registry by address and name, push and read back.")
+@click.option("--cache", is_flag=True, help="Every cache that the pipelines name is there, whole.")
+@click.option(
+    "--images", is_flag=True, help="Every image that the pipelines build is there, as in its public registry."
+)
+@click.option("--dns", is_flag=True, help="The DNS server answers with the registry's address.")
+@click.option("--in-cluster", is_flag=True, help="With --dns: ask from a pod of the Kubernetes cluster, too.")
+@click.option("--hub", is_flag=True, help="The public images have the tags that the pipelines give them.")
+@click.option(
+    "--trigger", metavar="OWNER/NAME", help="Run this pipeline twice and read from its logs if the cache works."
+)
+@click.option("--integrity", is_flag=True, help="Walk everything in the registry and look for damage.")
+@click.option("--storage", metavar="DIR", help="With --integrity: walk a storage directory, without a registry.")
+@click.option("--format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@common_options
+@click.pass_obj
+def verify(common: CommonOptions, /, **values: object) -> int:
+    """Prove from outside that the registry, its name, the images and the cache work.
+
+    Without an option: everything that the settings allow and that changes nothing for others.
+    """
+    options = Options(**{name: value for name, value in values.items() if value is not None})  # type: ignore[arg-type]
+    if options.in_cluster and not options.dns:
+        raise SettingsError("--in-cluster goes with --dns")
+    if options.storage and not options.integrity:
+        raise SettingsError("--storage goes with --integrity")
+    session = open_session(common)
+    results = tuple(run_checks(session, options, common))
+    report = Report("verify", exit_code(checks=results), checks=results)
+    with reader_may_leave():
+        _print(report, options, common.verbosity)
+    return report.exit_code
+
+
+def run_checks(session: Session, options: Options, common: CommonOptions) -> Iterator[CheckResult]:
+    """The results of the checks asked for; one that cannot be made does not keep the others from being made."""
+    asked = [name for name in _CHECKS if getattr(options, name)]
+    for name in asked or [name for name in _CHECKS if name != "trigger"]:
+        module, _, function = _CHECKS[name].partition(":")
+        check: Check = getattr(import_module(module), function)
+        try:
+            yield from check(session, options, common)
+        except SettingsError as error:
+            if asked:
+                raise
+            yield CheckResult(name, "", CheckState.SKIPPED, str(error))
+        except CodemodError as error:
+            yield CheckResult(name, "", CheckState.ERROR, str(error))
+
+
+def _print(report: Report, options: Options, verbosity: int) -> None:
+    if options.format == "json":
+        from codemods.engine.report.as_json import as_json
+
+        sys.stdout.buffer.write(as_json(report).encode())
+        sys.stdout.buffer.flush()
+        return
+    from codemods.engine.report.text import print_report
+
+    print_report(report, sys.stdout, sys.stderr, verbosity=verbosity)

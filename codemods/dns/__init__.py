@@ -1,0 +1,1 @@
+"""DNS servers: reading and setting the record of the registry's name."""

@@ -1,0 +1,140 @@
+"""HTTP to one server: no redirect is followed, credentials stay with their origin, every failure is one line."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+from codemods.credentials import origin_of
+from codemods.errors import CodemodError
+from codemods.extras import require_extra
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    import httpx
+
+TIMEOUT = 10.0
+"""Seconds for a connection, and between two pieces of an answer."""
+
+RETRIES = 2
+"""Further tries after a connection that could not be made; nothing has been sent then."""
+
+
+class Unreachable(CodemodError):
+    """A server that gives no answer."""
+
+
+class Client:
+    """A connection pool to one origin. `url` may have a path, which is put before the path of every request.
+
+    `connect_to` is an address to connect to in place of the URL's host, whose name stays in Host and TLS. `ca` is a
+    file with the certificate of the authority; without it the system's are used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        ca: str = "",
+        connect_to: str = "",
+        timeout: float = TIMEOUT,
+        connections: int = 10,
+    ) -> None:
+        require_extra("net", "httpx")
+        import httpx
+
+        self.url = url.rstrip("/")
+        self.origin = origin_of(url)
+        self._host = httpx.URL(self.url).netloc.decode()
+        self._name = httpx.URL(self.url).host
+        self._base = self.url
+        if connect_to:
+            self._base = str(httpx.URL(self.url).copy_with(host=connect_to)).rstrip("/")
+        verify: ssl.SSLContext | bool = True
+        if self.url.startswith("https:"):
+            try:
+                verify = ssl.create_default_context(cafile=ca or None)
+            except OSError as error:
+                raise CodemodError(f"{ca}: no certificate can be read from it: {error.strerror or error}") from None
+        self._client = httpx.Client(
+            headers=dict(headers or {}),
+            verify=verify,
+            timeout=timeout,
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+    def request(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **body: Any
+    ) -> httpx.Response:
+        """One request, its answer read whole; `body` is httpx's content, data, json or params.
+
+        Raises Unreachable, one line without query and credentials.
+        """
+        import httpx
+
+        for attempt in range(RETRIES + 1):
+            try:
+                return self._client.send(self._build(method, path, headers, body))
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                if attempt == RETRIES or _is_final(error):
+                    raise self.unreachable(error) from None
+                time.sleep(0.2 * (attempt + 1))
+            except httpx.HTTPError as error:
+                raise self.unreachable(error) from None
+        raise AssertionError("unreachable")
+
+    @contextmanager
+    def stream(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **body: Any
+    ) -> Iterator[httpx.Response]:
+        """One request whose answer is read by the caller. Raises Unreachable."""
+        import httpx
+
+        try:
+            answer = self._client.send(self._build(method, path, headers, body), stream=True)
+            try:
+                yield answer
+            finally:
+                answer.close()
+        except httpx.HTTPError as error:
+            raise self.unreachable(error) from None
+
+    def _build(self, method: str, path: str, headers: Mapping[str, str] | None, body: dict[str, Any]) -> httpx.Request:
+        extensions = {"sni_hostname": self._name}
+        fields = {"Host": self._host, **(headers or {})}
+        return self._client.build_request(method, self._base + path, headers=fields, extensions=extensions, **body)
+
+    def unreachable(self, error: Exception) -> Unreachable:
+        """What became of a request, in one line."""
+        import httpx
+
+        reason = str(error) or type(error).__name__
+        if isinstance(error, httpx.TimeoutException):
+            reason = "no answer in time"
+        return Unreachable(f"{self.origin}: {reason}")
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether another try cannot help: a certificate that is not trusted, a name that does not exist."""
+    text = str(error)
+    return "certificate" in text.lower() or "Name or service not known" in text

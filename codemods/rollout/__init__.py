@@ -1,0 +1,1 @@
+"""Bringing machines to what the repository says: manifest, plan, apply, health, rollback."""
