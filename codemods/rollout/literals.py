@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from codemods.errors import CodemodError, ParseError
+from codemods.rollout.heredoc import parse_heredoc
+from codemods.rollout.template import TemplateError
 
 if TYPE_CHECKING:
     from codemods.formats.hcl import HclFile, Value
@@ -26,16 +28,16 @@ class Unknown(CodemodError):
 
 
 def literal(file: HclFile, value: Value) -> str:
-    """The text of a string, number or bool that is written out. Raises Unknown for everything else."""
+    """The text of a string, heredoc, number or bool that is written out. Raises Unknown for everything else."""
     from codemods.formats.hcl import Heredoc, String
 
-    if isinstance(value, String):
-        parts = file.parts(value)
-        if all(isinstance(part, str) for part in parts):
-            return "".join(part for part in parts if isinstance(part, str))
-        raise Unknown("is a string with a template in it")
-    if isinstance(value, Heredoc):
-        raise Unknown("is a heredoc; write it as a string")
+    if isinstance(value, (String, Heredoc)):
+        whole = file.text[value.start : value.end]
+        parts = file.parts(value) if isinstance(value, String) else parse_heredoc(whole)
+        texts = [part for part in parts if isinstance(part, str)]
+        if len(texts) < len(parts):
+            raise Unknown("has a template in it")
+        return "".join(texts)
     source = file.tokens(value.start, value.end)
     if source == "null":
         raise Unknown("is null")
@@ -43,10 +45,11 @@ def literal(file: HclFile, value: Value) -> str:
 
 
 def literal_or_reason(file: HclFile, value: Value) -> str | Unknown:
+    """The same; why not is returned."""
     try:
         return literal(file, value)
-    except ParseError as error:
-        return Unknown(f"cannot be read: {error}")
+    except (ParseError, TemplateError):
+        return Unknown("has a template in it")
     except Unknown as error:
         return error
 
@@ -61,6 +64,7 @@ def number(source: str) -> str:
 
 
 def read_tfvars(path: str, text: str) -> Iterator[tuple[str, str | Unknown]]:
+    """The names and values of a tfvars file. Raises CodemodError when it is no HCL."""
     from codemods.formats.hcl import parse
 
     try:
@@ -75,6 +79,7 @@ def read_tfvars(path: str, text: str) -> Iterator[tuple[str, str | Unknown]]:
 
 
 def read_tfvars_json(path: str, text: str) -> Iterator[tuple[str, str | Unknown]]:
+    """The names and values of a tfvars.json file. Raises CodemodError when it is no JSON."""
     from json import loads
 
     try:
