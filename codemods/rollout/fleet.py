@@ -30,6 +30,12 @@ def batches(sizes: str, items: Sequence[T]) -> Iterator[Sequence[T]]:
         start += size
 
 
+def check_sizes(sizes: str) -> None:
+    """Raise SettingsError when that are no sizes of batches."""
+    for text in sizes.split(","):
+        _size(text.strip(), 1)
+
+
 def _size(text: str, total: int) -> int:
     match = re.fullmatch(r"(\d{1,6})(%?)", text)
     if not match or int(match[1]) < 1 or (match[2] and int(match[1]) > 100):

@@ -39,10 +39,11 @@ class Locked(CodemodError):
 
 @dataclass(frozen=True)
 class Owner:
-    """Who holds a lock, for which run."""
+    """Who holds a lock, for which run; one that is taken `by_hand` stays when the process that took it ends."""
 
     run: str
     commit: str = ""
+    by_hand: bool = False
 
     def record(self) -> dict[str, Any]:
         """What is written into the lock."""
@@ -50,7 +51,7 @@ class Owner:
             "run": self.run,
             "who": who(),
             "computer": _computer(),
-            "pid": os.getpid(),
+            "pid": None if self.by_hand else os.getpid(),
             "pid_started": _started(os.getpid()),
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
             "commit": self.commit,
