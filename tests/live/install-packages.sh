@@ -14,6 +14,7 @@ docker-compose  docker-compose
 docker-registry docker-registry
 nginx           nginx-light
 sshd            openssh-server
+sudo            sudo
 skopeo          skopeo
 busybox         busybox-static
 cron            cron

@@ -51,11 +51,11 @@ exec docker-compose "$@"
 class Machine(Process):
     """A host of its own; `directory` is where its places lie on this one."""
 
-    needs = ("unshare", "nsenter", "mount", "busybox")
+    needs: tuple[str, ...] = ("unshare", "nsenter", "mount", "busybox")
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, places: tuple[str, ...] = PLACES) -> None:
         self.directory = directory
-        boot = ["sh", "-c", BOOT, "machine", str(directory), *PLACES]
+        boot = ["sh", "-c", BOOT, "machine", str(directory), *places]
         super().__init__(["unshare", *NAMESPACES, *boot], directory / "machine.log", self.up)
 
     def up(self) -> bool:
