@@ -69,9 +69,7 @@ def masked_texts(old: str, new: str, secrets: tuple[str, ...]) -> tuple[str, str
     places = [line.partition("***")[0] for line, plain in zip(shown, new.split("\n"), strict=False) if line != plain]
     heads = tuple(place for place in places if place.strip())
     hidden = [
-        next((f"{head}***" for head in heads if line.startswith(head)), line)
-        if line not in new.split("\n")
-        else line
+        next((f"{head}***" for head in heads if line.startswith(head)), line) if line not in new.split("\n") else line
         for line in old.split("\n")
     ]
     return masked("\n".join(hidden), secrets), "\n".join(shown)
