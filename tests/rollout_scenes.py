@@ -125,9 +125,12 @@ def steps(found: Plan) -> list[str]:
 
 
 class LocalMachine:
-    """A transport whose machine is this one."""
+    """A transport whose machine is this one; `programs` is a directory of programs that come first there."""
 
     name = "local"
+
+    def __init__(self, programs: str = "") -> None:
+        self.path = f"{programs}:/usr/bin:/bin"
 
     def run(self, script: str, timeout: float) -> Done:
         """Run a script with the machine's own shell."""
@@ -137,7 +140,7 @@ class LocalMachine:
             capture_output=True,
             timeout=timeout,
             check=False,
-            env={"PATH": "/usr/bin:/bin"},
+            env={"PATH": self.path},
         )
         return Done(done.returncode, (done.stdout + done.stderr).decode(errors="replace"))
 

@@ -114,7 +114,7 @@ def test_a_missing_final_newline_is_added_before_our_lines() -> None:
 
 
 FOREIGN = st.one_of(
-    st.text(st.characters(exclude_characters="\n\r", exclude_categories=("Cs",)), max_size=30).map(lambda t: f"# {t}"),
+    st.text(st.characters(exclude_characters="\n\r", exclude_categories=["Cs"]), max_size=30).map(lambda t: f"# {t}"),
     st.sampled_from(
         ["", "PATH=/bin", "@daily /bin/true", r"1 2 * * * echo \%", "1 2 * * * echo a%b", "*/5 * * * * x", "\t", "%"]
     ),
