@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from codemods.caching.collection import mentions
 from codemods.errors import ParseError
+from codemods.facts.docker_calls import calls, read_flat
 from codemods.formats.crontab import parse
 from codemods.formats.quoting import unquoted
-from codemods.rules.terraform.docker_calls import calls, read_flat
 
 _COLLECTS = "garbage-collect"
 _DELETES_UNTAGGED = re.compile(r"-[a-z]*m[a-z]*|--delete-untagged(?:=.*)?")

@@ -12,6 +12,7 @@ import contextlib
 import logging
 import os
 import socket
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -38,6 +39,8 @@ def patch() -> None:
 
     if not monkey.is_module_patched("socket"):
         monkey.patch_all()
+    # paramiko imports it, which takes longer than all of paramiko, for an ssh_config feature that pyinfra replaces.
+    sys.modules.setdefault("invoke", None)  # type: ignore[arg-type]
     for name in ("pyinfra", "paramiko"):
         logger = logging.getLogger(name)
         logger.addHandler(logging.NullHandler())
