@@ -19,7 +19,7 @@ from codemods.rollout.plan import Wish, make_plan
 from codemods.rollout.planfile import read_plan, what_moved, write_plan
 from codemods.rollout.snapshot import Snapshot, parse
 from codemods.settings import VmSettings
-from tests.command import codemod, example
+from tests.command import codemod_process, example
 from tests.rollout_scenes import DIRECTORY, machine, managed, wish, written
 
 REGISTRY = Target(5050, ("10.0.20.10", "registry.home.lan"), registry="registry-private", pushes=True)
@@ -207,7 +207,6 @@ def test_an_answer_of_another_form_is_an_error() -> None:
 def test_a_wrong_command_line_is_one_line(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
     """Exit 2, before any machine is reached."""
     root = example(tmp_path)
-    from tests.command import codemod_process
 
     found = codemod_process(root, "sync-vm", *arguments)
     assert found.code == 2, found
@@ -218,19 +217,18 @@ def test_an_apply_of_no_plan_reaches_no_machine(tmp_path: Path) -> None:
     """The file is read first."""
     root = example(tmp_path)
     (tmp_path / "plan").write_text("{}")
-    found = codemod(root, "sync-vm", "--apply", str(tmp_path / "plan"))
+    found = codemod_process(root, "sync-vm", "--apply", str(tmp_path / "plan"))
     assert found.code == 3 and "is no plan" in found.err
 
 
 def test_a_repository_without_a_stack_has_nothing_to_roll_out(tmp_path: Path) -> None:
     """It is told which setting is missing."""
-    found = codemod(tmp_path, "sync-vm", "--plan")
+    found = codemod_process(tmp_path, "sync-vm", "--plan")
     assert found.code == 3 and "paths.compose" in found.err
 
 
 def test_a_machine_that_does_not_answer_is_unreachable(tmp_path: Path) -> None:
     """Exit 3, and the report says so."""
-    from tests.command import codemod_process
     from tests.live.lab import free_port
 
     root = example(tmp_path)

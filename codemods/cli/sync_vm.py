@@ -78,6 +78,9 @@ def sync_vm(common: CommonOptions, /, **values: object) -> int:
     if options.out and not options.plan:
         raise SettingsError("--out goes with --plan")
 
+    from codemods.rollout.ssh import patch
+
+    patch()  # before anything else is imported: it looks through all objects that there are
     from codemods.cli.sync_vm_run import SyncRun, print_sync
 
     report = SyncRun(common, options).run()

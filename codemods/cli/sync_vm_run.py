@@ -125,9 +125,8 @@ class SyncRun:
 
     def connections(self) -> list[SshTransport]:
         """One for each machine, not connected yet. Raises CodemodError."""
-        from codemods.rollout.ssh import SshTransport, connect_options, patch
+        from codemods.rollout.ssh import SshTransport, connect_options
 
-        patch()
         shared = connect_options(known_hosts_file(self.settings.vm))
         hosts = load_hosts(self.settings.vm, self.options.hosts, self.options.inventory, shared)
         return [

@@ -34,13 +34,16 @@ _CHUNK = 1 << 16
 
 def patch() -> None:
     """Prepare the process for many connections at once; before anything else of pyinfra is imported."""
-    require_extra("vm", "pyinfra")
-    from gevent import monkey
+    require_extra("vm", "gevent")
+    from gevent import events, monkey
 
     if not monkey.is_module_patched("socket"):
+        # It would look for plugins of its own in all installed packages, for each of the modules it patches.
+        setattr(events, "notify_and_call_entry_points", lambda event: None)  # noqa: B010
         monkey.patch_all()
     # paramiko imports it, which takes longer than all of paramiko, for an ssh_config feature that pyinfra replaces.
     sys.modules.setdefault("invoke", None)  # type: ignore[arg-type]
+    require_extra("vm", "pyinfra.api")
     for name in ("pyinfra", "paramiko"):
         logger = logging.getLogger(name)
         logger.addHandler(logging.NullHandler())
