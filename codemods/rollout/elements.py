@@ -19,7 +19,7 @@ from codemods.rollout.literals import Unknown
 from codemods.rollout.template import TemplateError
 
 _LISTS = ("concat", "compact", "flatten", "tolist")
-_VERB = re.compile(r"%([%s]|.?)", re.DOTALL)
+_VERB = re.compile(r"%(%|s|[-+# 0-9.\[\]*]*.?)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Hole:
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One command line of the list; `refused` says why it cannot be read, and `text` is its source then."""
+    """One command line of the list; `refused` says why it cannot be read, `text` is then its source on one line."""
 
     text: str
     line: int
@@ -81,8 +81,7 @@ def _element(file: HclFile, value: Value) -> Element:
 
 
 def _refused(file: HclFile, value: Value, reason: str) -> Element:
-    source = " ".join(file.text[value.start : value.end].split())
-    return Element(source[:80], _line(file, value), refused=reason)
+    return Element(" ".join(file.text[value.start : value.end].split()), _line(file, value), refused=reason)
 
 
 def _pieces(file: HclFile, value: Value) -> Iterator[str | Hole]:

@@ -74,7 +74,9 @@ class FreshVm:
     def run(self, element: Element) -> None:
         """Let one element of the list do what it does."""
         if element.refused:
-            self._refuse(element, Unknown(f"{element.refused} cannot be read: {element.text}"))
+            for path in [path for path in self._files if path in element.text]:
+                self._files[path].content = Unknown(f"{element.refused} cannot be read, {self._place(element)}")
+            self._refuse(element, Unknown(f"{element.refused} cannot be read: {element.text[:80]}"))
             return
         try:
             pipelines = read_pipelines(unquoted(element.text))

@@ -142,7 +142,7 @@ def _alterations(pipeline: Pipeline) -> Iterator[Step]:
     for group in (command for command in pipeline.commands if isinstance(command, Group)):
         yield from _redirected("a group of commands", group)
     for command in pipeline.simple_commands:
-        program, *_ = command.arguments or [""]
+        program, *arguments = command.arguments or [""]
         paths = tuple(word for word in command.words[1:] if not word.text.startswith("-"))
         yield from _redirected(f"`{program}`", command)
         if program == "tee":
@@ -151,6 +151,8 @@ def _alterations(pipeline: Pipeline) -> Iterator[Step]:
             yield AlterFiles(f"`{program}` writes it", paths[-1:], sources=paths[:-1])
         if program in _ALTERING or (program == "sed" and _edits_in_place(command)):
             yield AlterFiles(f"`{program}` alters it", paths, creates=False)
+        if program == "umask" and arguments not in ([], ["022"], ["0022"], ["22"]):
+            yield Unreadable(f"umask {' '.join(arguments)}: modes are read for a umask of 022")
         if program in ("mkdir", "chmod", "chown", "crontab") and pipeline.commands != (command,):
             yield Unreadable(f"{program} in a place that is not read")
 

@@ -95,7 +95,7 @@ def _texts(context: Context, vm: FreshVm) -> Iterator[tuple[str, str]]:
 def _names(text: str, path: str) -> bool:
     """Whether a text has a path, or its last part as a relative one."""
     name = posixpath.basename(path)
-    return re.search(rf"(?<![\w/.-])(?:{re.escape(path)}|(?:\./)?{re.escape(name)})(?![\w/-])", text) is not None
+    return re.search(rf"(?<![\w/.-])(?:{re.escape(path)}|(?:\./)?{re.escape(name)})(?![\w/-]|\.\w)", text) is not None
 
 
 def _absolute(context: Context, source: str) -> str:
