@@ -86,6 +86,7 @@ version = 1
 [paths]
 terraform = "edge/mirror.tf"
 provision_list = "locals.boot"
+nginx = "edge/files/nginx.conf"
 [vm]
 directory = "/srv/hub"
 """
@@ -108,3 +109,12 @@ def manifest(root: Path, *given: str, secrets: Path | None = None, **environment
     """The manifest of a repository, as `codemod sync-vm` reads it."""
     session = open_session(CommonOptions(root))
     return read_manifest(session.context, session.repository, Values.from_options(given, secrets, environment))
+
+
+def small_repository(*elements: str, before: str = "", **files: str) -> dict[str, str]:
+    """A stack with a list of these elements, behind those that deploy its compose file; `files` by `path__suffix`."""
+    compose = 'services:\n  r:\n    image: registry:2\n    volumes: ["/opt/registry/data:/var/lib/registry"]\n'
+    first = '"mkdir -p /opt/registry/data",\n"echo ${base64encode(file("c.yml"))} | base64 -d > /opt/registry/c.yml"'
+    listed = ",\n".join((first, *elements))
+    terraform = f'{before}\nmodule "m" {{\n  cmds = [\n{listed}\n  ]\n}}\n'
+    return {"main.tf": terraform, "c.yml": compose, **{name.replace("__", "."): text for name, text in files.items()}}

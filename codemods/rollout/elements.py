@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from codemods.errors import ParseError
 from codemods.formats.hcl import TEMPLATE, Call, HclFile, Heredoc, List, String, Value
-from codemods.rollout.expressions import ENCODERS, embedded_call
+from codemods.rollout.expressions import ENCODERS, embedded_call, source_of
 from codemods.rollout.heredoc import parse_heredoc
 from codemods.rollout.literals import Unknown
 from codemods.rollout.template import TemplateError
@@ -130,13 +130,13 @@ def _argument(file: HclFile, value: Value) -> Iterator[str | Hole]:
         yield from _pieces(file, value)
     else:
         call = value if isinstance(value, Call) and value.name in ENCODERS else None
-        yield Hole(file.tokens(value.start, value.end), call)
+        yield Hole(source_of(file, value), call)
 
 
 def _kind(file: HclFile, value: Value) -> str:
     if isinstance(value, Call):
         return f"the function {value.name}()"
-    return "a list" if isinstance(value, List) else f"the expression {file.tokens(value.start, value.end)[:60]!r}"
+    return "a list" if isinstance(value, List) else f"the expression {source_of(file, value)}"
 
 
 def _line(file: HclFile, value: Value) -> int:

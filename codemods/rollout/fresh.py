@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import binascii
-import fnmatch
 import posixpath
 import re
 from base64 import b64decode
@@ -27,7 +26,14 @@ _KERNEL = ("/dev/", "/proc/", "/sys/")
 # Escapes that the echo of sh resolves, and that of other shells does not.
 _ESCAPE = re.compile(r"\\[abcefnrtv0\\]")
 _HARMLESS = re.compile(r"\d?>&\d|\d?>\s*/dev/null")
-_TOUCHING = re.compile(r">|\b(?:base64|mkdir|crontab|tee|chmod|chown|cp|mv|ln|install|sed|rm)\b")
+_TOUCHING = re.compile(
+    r">|(?:\A|[;&|({\n!]|\b(?:then|do|else)\s)\s*(?:sudo\s+)?"
+    r"(?:base64|mkdir|crontab|tee|chmod|chown|cp|mv|ln|install|sed|rm)\b"
+)
+# What a shell may put anything in the place of, and what it puts names in the place of.
+_EXPANSION = re.compile(
+    rf"(?P<any>{TEMPLATE}|\$\(.*?\)|\$\{{.*?\}}|\$\w+|`.*?`|\{{.*?\}}|\[.*?\]|~)|(?P<star>\*)|(?P<one>\?)"
+)
 
 
 @dataclass(eq=False)
@@ -178,10 +184,8 @@ class FreshVm:
 
     def _change(self, element: Element, step: ChangeAccess, target: Word, condition: str) -> bool:
         """Whether a change of mode or owner is one of our files'."""
-        pattern = _pattern(target)
-        below = f"{pattern.rstrip('/')}/*"
-        known = [path for path in self._files if fnmatch.fnmatchcase(path, pattern)]
-        known += [path for path in self._files if step.recursive and fnmatch.fnmatchcase(path, below)]
+        pattern = re.compile(_pattern(target) + ("(?:/.*)?" if step.recursive else ""))
+        known = [path for path in self._files if pattern.fullmatch(path)]
         for path in known:
             self._change_one(element, step, path, condition or ("" if target.plain else "for a pattern of names"))
         return bool(known)
@@ -200,9 +204,9 @@ class FreshVm:
 
     def _alter(self, element: Element, step: AlterFiles, target: Word) -> bool:
         """Whether a command that alters files alters one that the list deploys, or makes one."""
-        pattern = _pattern(target)
-        patterns = [pattern, *(posixpath.join(pattern, posixpath.basename(_pattern(word))) for word in step.sources)]
-        known = [path for path in self._files if any(fnmatch.fnmatchcase(path, one) for one in patterns)]
+        pattern, *copies = _pattern(target), *(rf"/{_pattern(word).rpartition('/')[2]}" for word in step.sources)
+        paths = re.compile("|".join((pattern, *(pattern + copy for copy in copies))))
+        known = [path for path in self._files if paths.fullmatch(path)]
         for path in known:
             self._files[path].content = Unknown(f"{step.how}, {self._place(element)}")
         if not known and step.creates:
@@ -257,10 +261,15 @@ class FreshVm:
 
 
 def _pattern(word: Word) -> str:
-    """Which paths a word may name, for fnmatch; wider rather than narrower."""
+    """Which paths a word may name, as a regular expression; wider rather than narrower."""
     if word.plain:
-        return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in word.text)
-    return re.sub(rf"{TEMPLATE}|\$\(.*?\)|\$\{{.*?\}}|\$\w+|`.*?`|\{{.*?\}}|\[.*?\]|[?~]", "*", word.text)
+        return re.escape(word.text.rstrip("/"))
+    pattern, position = "", 0
+    for match in _EXPANSION.finditer(word.text):
+        pattern += re.escape(word.text[position : match.start()])
+        pattern += ".*" if match["any"] else "[^/]*" if match["star"] else "[^/]"
+        position = match.end()
+    return pattern + re.escape(word.text[position:].rstrip("/"))
 
 
 def _decoded(element: Element, word: Word) -> Content:

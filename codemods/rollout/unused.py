@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from codemods.errors import CodemodError, ParseError
+from codemods.rollout.expressions import source_of
 from codemods.rollout.manifest import ManifestFinding
 
 if TYPE_CHECKING:
@@ -38,12 +39,11 @@ def _count(terraform: str, file: HclFile, attribute: Attribute) -> Iterator[Mani
     """A list in a block that Terraform may make several times, or not at all."""
     for other in file.attributes:
         if other.path[:-1] == attribute.path[:-1] and other.path[-1] in ("count", "for_each"):
-            value = file.tokens(other.value.start, other.value.end)
+            value = source_of(file, other.value)
             if value != "1":
-                message = (
-                    f"{other.path[-1]} is {value}: the manifest is that of one VM, and there may be none or several"
-                )
-                yield ManifestFinding(terraform, file.text.count("\n", 0, other.start) + 1, message)
+                line = file.text.count("\n", 0, other.start) + 1
+                message = f"{other.path[-1]} is {value}: the manifest is that of one VM, there may be none or several"
+                yield ManifestFinding(terraform, line, message)
 
 
 def _unused(context: Context, compose: ComposeFacts, vm: FreshVm) -> Iterator[ManifestFinding]:
