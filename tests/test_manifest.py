@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from codemods.errors import CodemodError
 from codemods.rollout.manifest import FirstBootOnly, ManagedFile, ManifestFinding, Unmanaged
 from codemods.rollout.variables import LOCKED
 from tests.command import codemod, commit_all, example, write
 from tests.manifest_texts import BINARY, RENDERED, SECRET, manifest, other_repository, small_repository
+from tests.soak import EXAMPLES
 
 STACK = "modules/docker-registry"
 PULL_THROUGH = {"ghcr": "ghcr.io", "quay": "quay.io", "k8s": "registry.k8s.io", "kyverno": "reg.kyverno.io"}
@@ -33,6 +37,11 @@ WantedBy=multi-user.target
 COLLECT = (
     "/usr/bin/docker exec registry-{} registry garbage-collect -m /etc/docker/registry/config.yml "
     ">> /var/log/registry-gc.log 2>&1"
+)
+OFFLINE = (
+    "/usr/bin/docker stop registry-private && { /usr/bin/docker run --rm --volumes-from registry-private registry:2 "
+    "garbage-collect /etc/docker/registry/config.yml; /usr/bin/docker start registry-private; "
+    "/usr/bin/docker exec registry-nginx nginx -s reload; } >> /var/log/registry-gc.log 2>&1"
 )
 
 
@@ -85,11 +94,7 @@ def test_example(migrated: bool, tmp_path: Path) -> None:
     assert (found.directory, found.compose, found.nginx) == ("/opt/registry", files[0], files[1])
     names = ["dockerhub", *PULL_THROUGH, *(["private"] if migrated else [])]
     assert found.directories == tuple(f"/opt/registry/data/{name}" for name in names)
-    private = (
-        "25 3 * * 0 /usr/bin/docker stop registry-private && { /usr/bin/docker run --rm --volumes-from "
-        "registry-private registry:2 garbage-collect /etc/docker/registry/config.yml; /usr/bin/docker start registry-private; "
-        "/usr/bin/docker exec registry-nginx nginx -s reload; } >> /var/log/registry-gc.log 2>&1"
-    )
+    private = f"25 3 * * 0 {OFFLINE}"
     jobs = [f"{5 * index} 3 * * 0 {COLLECT.format(name)}" for index, name in enumerate(names[:5])]
     cleanup = "0 2 * * * python3 /opt/registry/cleanup-tags.sh 10 >> /var/log/registry-cleanup.log 2>&1"
     assert found.crontab == {"root": (*jobs, *([private] if migrated else []), cleanup)}
@@ -229,6 +234,23 @@ def test_values_that_a_template_does_not_use_do_not_matter(tmp_path: Path) -> No
     assert (missing.needs, missing.reason) == (("one", "two"), "needs value one; needs value two")
 
 
+@settings(max_examples=EXAMPLES // 4, deadline=None)
+@given(value=st.text())
+def test_values_are_carried_literally(value: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Whatever a value is, it stands in the file as it is, and nothing of it ends up elsewhere."""
+    root = tmp_path_factory.getbasetemp() / "literal"
+    source = 'templatefile("t", { v = var.v })'
+    before = 'variable "v" { sensitive = true }'
+    write(
+        root, small_repository(deployed(source), deployed('"<${var.v}>"', "/opt/registry/y"), before=before, t="a${v}b")
+    )
+    found = manifest(root, TF_VAR_v=value)
+    normal = normalize("NFC", f"a{value}b").encode(), normalize("NFC", f"<{value}>").encode()
+    assert [one.content for one in found.files[1:]] == list(normal)
+    assert {one.secrets for one in found.files[1:]} == {(normalize("NFC", value),)}
+    assert (found.unmanaged, found.first_boot, found.crontab) == ((), (), {})
+
+
 def test_symlinks(tmp_path: Path) -> None:
     """A symlink inside the repository is followed, one that leaves it is refused."""
     (tmp_path / "x").symlink_to("y")
@@ -318,6 +340,7 @@ def test_last_writer_wins(tmp_path: Path) -> None:
         (r'"echo no-base64 | base64 -d > /opt/registry/x"', "its content is no base64"),
         (r'"chmod +x /opt/registry/?"', "chmod runs for a pattern of names, main.tf:7"),
         (r'"chmod u+s /opt/registry/x"', "the mode 'u+s', main.tf:7"),
+        (r'"chmod ${var.m} /opt/registry/x"', "the mode '${…}', main.tf:7"),
         (r'"chown daemon: /opt/registry/x"', "the owner 'daemon:', main.tf:7"),
         (r'"true || chmod 600 /opt/registry/x"', "chmod runs only when `true` fails, main.tf:7"),
     ],
@@ -386,7 +409,7 @@ def test_crontabs(element: str, lines: dict[str, tuple[str, ...]], tmp_path: Pat
             "a crontab line with an escape that shells read differently: '0 1 * * * a\\nb'",
         ),
         (
-            "\"true && test -e /x && echo '0 1 * * * a' | crontab -\"",
+            "\"true; test -e /x && echo '0 1 * * * a' | crontab -\"",
             "crontab lines are installed only when `test -e /x` succeeds",
         ),
         ("var.command", "the expression var.command cannot be read: var.command"),

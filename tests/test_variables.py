@@ -219,3 +219,15 @@ def test_unread_terraform_files_are_named(tmp_path: Path) -> None:
     """A declaration may stand in a file that cannot be read: the reason says so."""
     write(tmp_path, {"stack/variables.tf": DECLARED, "stack/broken.tf": "variable {{{"})
     assert "; unread: stack/broken.tf (not valid HCL" in refusal(variables(tmp_path), "other")
+
+
+def test_called_modules_take_nothing_from_the_environment(tmp_path: Path) -> None:
+    """What the calling module sets is not guessed; defaults and --var still count, TF_VAR_ and tfvars do not."""
+    call = 'module "m" {\n  source = "../stack"\n  text = "theirs"\n}\nmodule "n" { source = "./stack" }\n'
+    tfvars = {"stack/terraform.tfvars": 'text = "t"\n'}
+    write(tmp_path, {"stack/variables.tf": DECLARED, "root/main.tf": call, **tfvars})
+    found = variables(tmp_path, TF_VAR_text="e", TF_VAR_any="e")
+    assert refusal(found, "text") == "var.text is set by root/main.tf, which calls this module"
+    assert refusal(found, "any") == "needs value any"
+    assert found.variable("checked").text == "fine"
+    assert variables(tmp_path, "text=v").variable("text").text == "v"

@@ -19,6 +19,7 @@ _DECODING = ("-d", "--decode", "-di", "-id")
 _PRINTF = ("%s", "%s\\n")
 _ALTERING = ("rm", "mv", "truncate", "patch", "shred", "unlink")
 _TESTS = ("test", "[", "[[", "grep", "command", "which", "false", "cmp", "diff")
+_NOTHING = ([["true"]], [[":"]])
 _COPYING = ("cp", "ln", "install", "mv")
 
 
@@ -66,7 +67,9 @@ Step = WriteFile | MakeDirectories | ChangeAccess | InstallCrontab | AlterFiles 
 
 
 def recognise(pipeline: Pipeline) -> list[Step]:
-    """What a pipeline does, in order; `Run` when that is nothing to files."""
+    """What a pipeline does, in order: `Run` when it only runs, nothing for `true`."""
+    if [command.arguments for command in pipeline.simple_commands] in _NOTHING:
+        return []
     found = _write(pipeline) or read_crontab_step(pipeline) or _directories(pipeline) or _access(pipeline)
     return [found] if found else list(_alterations(pipeline)) or [Run()]
 
@@ -132,7 +135,7 @@ def _access(pipeline: Pipeline) -> Step | None:
     program, *words = command.words
     options = [word.text for word in words if re.fullmatch(r"-R|-v|-f|-h|--recursive|--", word.text)]
     rest = [word for word in words if word.text not in options]
-    if len(rest) < 2 or not rest[0].plain or rest[1].text.startswith("--"):
+    if len(rest) < 2:
         return Unreadable(f"{program.text} in a form that is not read")
     return ChangeAccess(program.text, rest[0].text, tuple(rest[1:]), not {"-R", "--recursive"}.isdisjoint(options))
 
