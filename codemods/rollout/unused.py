@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _READ_BY_THE_SYSTEM = ("/etc/", "/usr/", "/lib/", "/root/", "/home/")
 _OF_THE_SYSTEM = (*_READ_BY_THE_SYSTEM, "/var/", "/run/", "/tmp/", "/dev/", "/proc/", "/sys/")
+_WORD = re.compile(r"[\w.@+/-]+")
 _READ_BY_COMPOSE = (".env", "docker-compose.override.yml", "docker-compose.override.yaml", "compose.override.yaml")
 
 
@@ -48,7 +50,7 @@ def _count(terraform: str, file: HclFile, attribute: Attribute) -> Iterator[Mani
 
 def _unused(context: Context, compose: ComposeFacts, vm: FreshVm) -> Iterator[ManifestFinding]:
     """Files that no service mounts, and that nothing else on the VM names."""
-    texts = dict(_texts(context, vm))
+    named = _named(context, vm)
     mounted = [_absolute(context, mount.source) for service in compose.services.values() for mount in service.mounts]
     for one in vm.files:
         directory, name = posixpath.split(one.path)
@@ -57,7 +59,7 @@ def _unused(context: Context, compose: ComposeFacts, vm: FreshVm) -> Iterator[Ma
             or one.path.startswith(_READ_BY_THE_SYSTEM)
             or (directory == context.stack.directory and name in _READ_BY_COMPOSE)
             or any(_holds(source, one.path) for source in mounted)
-            or any(_names(text, one.path) for path, text in texts.items() if path != one.path)
+            or any(named[form] - {one.path} for form in (one.path, name, f"./{name}"))
         ):
             continue
         path, _, line = one.source.rpartition(":")
@@ -92,10 +94,13 @@ def _texts(context: Context, vm: FreshVm) -> Iterator[tuple[str, str]]:
     yield "first boot", "\n".join(one.text for one in vm.first_boot)
 
 
-def _names(text: str, path: str) -> bool:
-    """Whether a text has a path, or its last part as a relative one."""
-    name = posixpath.basename(path)
-    return re.search(rf"(?<![\w/.-])(?:{re.escape(path)}|(?:\./)?{re.escape(name)})(?![\w/-]|\.\w)", text) is not None
+def _named(context: Context, vm: FreshVm) -> defaultdict[str, set[str]]:
+    """For each path and relative name that stands in a text, the texts that have it."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for path, text in _texts(context, vm):
+        for word in set(_WORD.findall(text)):
+            found[word.rstrip(".")].add(path)
+    return found
 
 
 def _absolute(context: Context, source: str) -> str:
