@@ -121,7 +121,7 @@ class _Reader:
             steps = self.list_until(_CLOSING[_OPENING.index(opening)])
             words, redirections = self.words()
             if words:
-                raise self.refused()
+                raise ParseError(f"{words[0].text!r} in a place that is not read", words[0].start)
             return Group(steps, redirections)
         words, redirections = self.words()
         if not words and not redirections:

@@ -63,7 +63,7 @@ def _crontab_user(command: Simple, option: str) -> str | None:
         case ["crontab", last] if last == option:
             return "root"
         case ["crontab", "-u", user, last] | ["crontab", last, "-u", user] if last == option:
-            return user if command.words[2].plain or command.words[-1].plain else None
+            return user if all(word.plain for word in command.words) else None
     return None
 
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 from codemods.errors import ParseError
 from codemods.formats.hcl import TEMPLATE, Call, HclFile, Heredoc, List, String, Value
-from codemods.provisioning.expressions import ENCODERS, embedded_call
+from codemods.provisioning.expressions import ENCODERS, embedded_call, source_of
 from codemods.provisioning.heredoc import parse_heredoc
 from codemods.provisioning.literals import Unknown
 from codemods.provisioning.template import TemplateError
 
 _LISTS = ("concat", "compact", "flatten", "tolist")
-_VERB = re.compile(r"%([%s]|.?)", re.DOTALL)
+_VERB = re.compile(r"%(%|s|[-+# 0-9.\[\]*]*.?)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Hole:
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One command line of the list; `refused` says why it cannot be read, and `text` is its source then."""
+    """One command line of the list; `refused` says why it cannot be read, `text` is then its source on one line."""
 
     text: str
     line: int
@@ -81,8 +81,7 @@ def _element(file: HclFile, value: Value) -> Element:
 
 
 def _refused(file: HclFile, value: Value, reason: str) -> Element:
-    source = " ".join(file.text[value.start : value.end].split())
-    return Element(source[:80], _line(file, value), refused=reason)
+    return Element(" ".join(file.text[value.start : value.end].split()), _line(file, value), refused=reason)
 
 
 def _pieces(file: HclFile, value: Value) -> Iterator[str | Hole]:
@@ -131,13 +130,13 @@ def _argument(file: HclFile, value: Value) -> Iterator[str | Hole]:
         yield from _pieces(file, value)
     else:
         call = value if isinstance(value, Call) and value.name in ENCODERS else None
-        yield Hole(file.tokens(value.start, value.end), call)
+        yield Hole(source_of(file, value), call)
 
 
 def _kind(file: HclFile, value: Value) -> str:
     if isinstance(value, Call):
         return f"the function {value.name}()"
-    return "a list" if isinstance(value, List) else f"the expression {file.tokens(value.start, value.end)[:60]!r}"
+    return "a list" if isinstance(value, List) else f"the expression {source_of(file, value)}"
 
 
 def _line(file: HclFile, value: Value) -> int:

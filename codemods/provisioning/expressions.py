@@ -92,7 +92,7 @@ class Expressions:
         try:
             return Known(number(source))
         except Unknown:
-            raise Unknown(f"the expression {source[:60]!r}") from None
+            raise Unknown(f"the expression {source_of(file, value)}") from None
 
     def _reference(self, expression: str, depth: int) -> Known:
         kind, _, name = expression.partition(".")
@@ -116,14 +116,14 @@ class Expressions:
         source = file.text[slice(*span)]
         (part, *more) = _named("a string", lambda: parse(source))
         if more or isinstance(part, str):
-            raise Unknown(f"the expression {source[:60]!r}")
+            raise Unknown(f"the expression {source[:60]}")
         return self._reference(part.expression, depth)
 
     def _template(self, file: HclFile, path: str, names: Value, depth: int) -> Known:
         """The template at a path, with those of its names evaluated that it uses."""
         text = self._file_text(path)
         if not isinstance(names, Object):
-            raise Unknown(f"the values of templatefile() are not written out: {file.tokens(names.start, names.end)}")
+            raise Unknown(f"the values of templatefile() are not written out: {source_of(file, names)}")
         expressions = dict(zip((key.strip('"') for key in names.keys), names.children, strict=True))
         parts = _named(path, lambda: parse(text))
         used = {part.expression for part in parts if isinstance(part, Reference)}.intersection(expressions)
@@ -137,7 +137,7 @@ class Expressions:
         written = file.text[argument.start + 1 : argument.end - 1]
         path = resolve_source(self._path, written) if isinstance(argument, String) and "\\" not in written else None
         if path is None:
-            raise Unknown(f"the path {file.text[argument.start : argument.end]!r}")
+            raise Unknown(f"the path {source_of(file, argument)} of a file")
         return path
 
     def _bytes(self, path: str) -> bytes:
@@ -154,6 +154,11 @@ class Expressions:
             return self._bytes(path).decode()
         except UnicodeDecodeError:
             raise Unknown(f"{path} is not UTF-8, which file() and templatefile() refuse: use filebase64()") from None
+
+
+def source_of(file: HclFile, value: Value) -> str:
+    """The beginning of an expression as it is written, on one line, for people."""
+    return " ".join(file.text[value.start : value.end].split())[:60]
 
 
 def embedded_call(file: HclFile, string: String, span: tuple[int, int]) -> Call | None:

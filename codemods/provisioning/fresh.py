@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import binascii
-import fnmatch
-import posixpath
 import re
-from base64 import b64decode
 from dataclasses import dataclass, field
 
 from codemods.errors import ParseError
@@ -29,14 +25,14 @@ from codemods.provisioning.steps import (
     is_test,
     recognise,
 )
+from codemods.provisioning.words import crontab_lines, decoded_content, path_of, pattern_of
 from codemods.rollout.manifest import FirstBootOnly, ManagedFile, Unmanaged
 
-_PATH = re.compile(r"(?:/[A-Za-z0-9._@+,=:-]+)+/?")
-_KERNEL = ("/dev/", "/proc/", "/sys/")
-# Escapes that the echo of sh resolves, and that of other shells does not.
-_ESCAPE = re.compile(r"\\[abcefnrtv0\\]")
 _HARMLESS = re.compile(r"\d?>&\d|\d?>\s*/dev/null")
-_TOUCHING = re.compile(r">|\b(?:base64|mkdir|crontab|tee|chmod|chown|cp|mv|ln|install|sed|rm)\b")
+_TOUCHING = re.compile(
+    r">|(?:\A|[;&|({\n!]|\b(?:then|do|else)\s)\s*(?:sudo\s+)?"
+    r"(?:base64|mkdir|crontab|tee|chmod|chown|cp|mv|ln|install|sed|rm)\b"
+)
 
 
 @dataclass(eq=False)
@@ -83,7 +79,9 @@ class FreshVm:
     def run(self, element: Element) -> None:
         """Let one element of the list do what it does."""
         if element.refused:
-            self._refuse(element, Unknown(f"{element.refused} cannot be read: {element.text}"))
+            for path in [path for path in self._files if path in element.text]:
+                self._files[path].content = Unknown(f"{element.refused} cannot be read, {self._place(element)}")
+            self._refuse(element, Unknown(f"{element.refused} cannot be read: {element.text[:80]}"))
             return
         try:
             pipelines = read_pipelines(unquoted(element.text))
@@ -145,13 +143,15 @@ class FreshVm:
         call = holes[0].call if len(holes) == 1 and step.content.text == TEMPLATE else None
         source = self.expressions.source(call) if call else self._place(element)
         try:
-            path = self._path(element, step.target)
+            path = path_of(element, step.target)
         except Unknown as error:
             written = element.shown(step.target.start, step.target.end)
             self._refused.append(Unmanaged(written, source, error.needs, str(error)))
             return
         try:
-            content: Content | Unknown = self.expressions.content(call) if call else _decoded(element, step.content)
+            content: Content | Unknown = (
+                self.expressions.content(call) if call else decoded_content(element, step.content)
+            )
         except Unknown as error:
             content = error
         # `>` into a file that is there keeps its mode and its owner.
@@ -161,7 +161,7 @@ class FreshVm:
     def _make(self, element: Element, step: MakeDirectories, condition: str) -> None:
         for target in step.targets:
             try:
-                path = self._path(element, target)
+                path = path_of(element, target)
             except Unknown as error:
                 self._refuse(element, Unknown(f"a directory: {error}"))
                 continue
@@ -172,7 +172,7 @@ class FreshVm:
 
     def _install(self, element: Element, step: InstallCrontab, condition: str) -> None:
         try:
-            lines = [line for word in step.lines for line in _crontab_lines(element, word)]
+            lines = [line for word in step.lines for line in crontab_lines(element, word)]
         except Unknown as error:
             self._refuse(element, error)
             return
@@ -185,10 +185,8 @@ class FreshVm:
 
     def _change(self, element: Element, step: ChangeAccess, target: Word, condition: str) -> bool:
         """Whether a change of mode or owner is one of our files'."""
-        pattern = _pattern(target)
-        below = f"{pattern.rstrip('/')}/*"
-        known = [path for path in self._files if fnmatch.fnmatchcase(path, pattern)]
-        known += [path for path in self._files if step.recursive and fnmatch.fnmatchcase(path, below)]
+        pattern = re.compile(pattern_of(target) + ("(?:/.*)?" if step.recursive else ""))
+        known = [path for path in self._files if pattern.fullmatch(path)]
         for path in known:
             self._change_one(element, step, path, condition or ("" if target.plain else "for a pattern of names"))
         return bool(known)
@@ -207,9 +205,9 @@ class FreshVm:
 
     def _alter(self, element: Element, step: AlterFiles, target: Word) -> bool:
         """Whether a command that alters files alters one that the list deploys, or makes one."""
-        pattern = _pattern(target)
-        patterns = [pattern, *(posixpath.join(pattern, posixpath.basename(_pattern(word))) for word in step.sources)]
-        known = [path for path in self._files if any(fnmatch.fnmatchcase(path, one) for one in patterns)]
+        pattern, *copies = pattern_of(target), *(rf"/{pattern_of(word).rpartition('/')[2]}" for word in step.sources)
+        paths = re.compile("|".join((pattern, *(pattern + copy for copy in copies))))
+        known = [path for path in self._files if paths.fullmatch(path)]
         for path in known:
             self._files[path].content = Unknown(f"{step.how}, {self._place(element)}")
         if not known and step.creates:
@@ -220,7 +218,7 @@ class FreshVm:
         """Note that a file is deployed in a way that cannot be followed."""
         written = element.shown(target.start, target.end)
         try:
-            path = self._path(element, target)
+            path = path_of(element, target)
         except Unknown as error:
             self._refused.append(Unmanaged(written, self._place(element), (), f"{reason}; {error}"))
             return
@@ -248,43 +246,3 @@ class FreshVm:
 
     def _place(self, element: Element) -> str:
         return f"{self.terraform}:{element.line}"
-
-    def _path(self, element: Element, word: Word) -> str:
-        """The path that a word names. Raises Unknown when it is not one that is written out, absolute and plain."""
-        written = element.shown(word.start, word.end)
-        if TEMPLATE in word.text:
-            raise Unknown(f"the path {written!r} has a variable in it: write it out")
-        if not word.plain or not _PATH.fullmatch(word.text):
-            fault = "has characters that a shell would read" if word.text.startswith("/") else "is not absolute"
-            raise Unknown(f"the path {written!r} {fault}")
-        path = word.text.rstrip("/")
-        if posixpath.normpath(path) != path or path.startswith(_KERNEL):
-            raise Unknown(f"the path {written!r} is no place for a file")
-        return path
-
-
-def _pattern(word: Word) -> str:
-    """Which paths a word may name, for fnmatch; wider rather than narrower."""
-    if word.plain:
-        return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in word.text)
-    return re.sub(rf"{TEMPLATE}|\$\(.*?\)|\$\{{.*?\}}|\$\w+|`.*?`|\{{.*?\}}|\[.*?\]|[?~]", "*", word.text)
-
-
-def _decoded(element: Element, word: Word) -> Content:
-    """The content of a file whose base64 stands in the list itself."""
-    if not word.plain or TEMPLATE in word.text:
-        raise Unknown(f"the content {element.shown(word.start, word.end)[:60]!r} cannot be read")
-    try:
-        return Content(b64decode(word.text, validate=True))
-    except binascii.Error:
-        raise Unknown("its content is no base64") from None
-
-
-def _crontab_lines(element: Element, word: Word) -> list[str]:
-    """The lines that a word is in a crontab."""
-    written = element.shown(word.start, word.end)[:80]
-    if not word.plain or TEMPLATE in word.text:
-        raise Unknown(f"a crontab line with a variable in it: {written}")
-    if _ESCAPE.search(word.text):
-        raise Unknown(f"a crontab line with an escape that shells read differently: {written}")
-    return [line for line in word.text.split("\n") if line.strip()]

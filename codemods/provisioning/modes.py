@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from codemods.formats.hcl import TEMPLATE
+
 _UMASK = 0o022
 _CLAUSE = re.compile(r"(?P<who>[ugoa]*)(?P<changes>(?:[+=-][rwx]*)+)")
 _BITS = {"r": 0o444, "w": 0o222, "x": 0o111}
@@ -18,7 +20,7 @@ def changed_mode(mode: int, change: str) -> int:
     for clause in change.split(","):
         match = _CLAUSE.fullmatch(clause)
         if not match:
-            raise ValueError(f"the mode {change!r}")
+            raise ValueError(f"the mode {_shown(change)!r}")
         for sign, letters in re.findall(r"([+=-])([rwx]*)", match["changes"]):
             mode = _applied(mode, match["who"], sign, letters)
     return mode
@@ -41,7 +43,11 @@ def changed_owner(owner: str, change: str) -> str:
     """`user:group` after `chown CHANGE`. Raises ValueError for `user:`, whose group only the machine knows."""
     match = _OWNER.fullmatch(change)
     if not match or not change:
-        raise ValueError(f"the owner {change!r}")
+        raise ValueError(f"the owner {_shown(change)!r}")
     user, group = owner.split(":")
     names = (match["user"] or user, match["group"] or group)
     return ":".join("root" if name == "0" else name for name in names)
+
+
+def _shown(change: str) -> str:
+    return change.replace(TEMPLATE, "${…}")

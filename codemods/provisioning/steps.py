@@ -19,6 +19,7 @@ _DECODING = ("-d", "--decode", "-di", "-id")
 _PRINTF = ("%s", "%s\\n")
 _ALTERING = ("rm", "mv", "truncate", "patch", "shred", "unlink")
 _TESTS = ("test", "[", "[[", "grep", "command", "which", "false", "cmp", "diff")
+_NOTHING = ([["true"]], [[":"]])
 _COPYING = ("cp", "ln", "install", "mv")
 
 
@@ -66,7 +67,9 @@ Step = WriteFile | MakeDirectories | ChangeAccess | InstallCrontab | AlterFiles 
 
 
 def recognise(pipeline: Pipeline) -> list[Step]:
-    """What a pipeline does, in order; `Run` when that is nothing to files."""
+    """What a pipeline does, in order: `Run` when it only runs, nothing for `true`."""
+    if [command.arguments for command in pipeline.simple_commands] in _NOTHING:
+        return []
     found = _write(pipeline) or read_crontab_step(pipeline) or _directories(pipeline) or _access(pipeline)
     return [found] if found else list(_alterations(pipeline)) or [Run()]
 
@@ -132,7 +135,7 @@ def _access(pipeline: Pipeline) -> Step | None:
     program, *words = command.words
     options = [word.text for word in words if re.fullmatch(r"-R|-v|-f|-h|--recursive|--", word.text)]
     rest = [word for word in words if word.text not in options]
-    if len(rest) < 2 or not rest[0].plain or rest[1].text.startswith("--"):
+    if len(rest) < 2:
         return Unreadable(f"{program.text} in a form that is not read")
     return ChangeAccess(program.text, rest[0].text, tuple(rest[1:]), not {"-R", "--recursive"}.isdisjoint(options))
 
@@ -142,7 +145,7 @@ def _alterations(pipeline: Pipeline) -> Iterator[Step]:
     for group in (command for command in pipeline.commands if isinstance(command, Group)):
         yield from _redirected("a group of commands", group)
     for command in pipeline.simple_commands:
-        program, *_ = command.arguments or [""]
+        program, *arguments = command.arguments or [""]
         paths = tuple(word for word in command.words[1:] if not word.text.startswith("-"))
         yield from _redirected(f"`{program}`", command)
         if program == "tee":
@@ -151,6 +154,8 @@ def _alterations(pipeline: Pipeline) -> Iterator[Step]:
             yield AlterFiles(f"`{program}` writes it", paths[-1:], sources=paths[:-1])
         if program in _ALTERING or (program == "sed" and _edits_in_place(command)):
             yield AlterFiles(f"`{program}` alters it", paths, creates=False)
+        if program == "umask" and arguments not in ([], ["022"], ["0022"], ["22"]):
+            yield Unreadable(f"umask {' '.join(arguments)}: modes are read for a umask of 022")
         if program in ("mkdir", "chmod", "chown", "crontab") and pipeline.commands != (command,):
             yield Unreadable(f"{program} in a place that is not read")
 

@@ -49,15 +49,17 @@ class Reference:
 def parse(text: str) -> tuple[str | Reference, ...]:
     """Texts and references, in order. Raises TemplateError for everything that is neither."""
     parts: list[str | Reference] = []
-    position = 0
+    position, counted, line = 0, 0, 1
     while match := _MARK.search(text, position):
         signs, start = match["signs"], match.start()
         if len(signs) > 1:
             parts.append(text[position : start + len(signs) - 1] + "{")
             position = match.end()
             continue
-        reference = _reference(text, match)
-        parts += [text[position:start], Reference(reference["expression"], _line(text, start))]
+        line += text.count("\n", counted, start)
+        counted = start
+        reference = _reference(text, match, line)
+        parts += [text[position:start], Reference(reference["expression"], line)]
         position = reference.end()
     parts.append(text[position:])
     return tuple(part for part in parts if part)
@@ -81,9 +83,8 @@ def _value(reference: Reference, values: Mapping[str, str]) -> str:
     return values[reference.expression]
 
 
-def _reference(text: str, mark: re.Match[str]) -> re.Match[str]:
+def _reference(text: str, mark: re.Match[str], line: int) -> re.Match[str]:
     """The name between the braces that `mark` opens."""
-    line = _line(text, mark.start())
     if mark["signs"] == "%":
         word = re.compile(rf"~?\s*(?P<what>{NAME})").match(text, mark.end())
         raise TemplateError(f"the directive %{{{word['what'] if word else ''}}}, line {line}")
@@ -93,7 +94,3 @@ def _reference(text: str, mark: re.Match[str]) -> re.Match[str]:
         if refused := re.compile(pattern).match(text, mark.end()):
             raise TemplateError(f"{what.format(**refused.groupdict())}, line {line}")
     raise TemplateError(f"an expression that is more than a name, line {line}")
-
-
-def _line(text: str, offset: int) -> int:
-    return text.count("\n", 0, offset) + 1

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from codemods.errors import CodemodError, ParseError
+from codemods.provisioning.expressions import source_of
 from codemods.rollout.manifest import ManifestFinding
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 _READ_BY_THE_SYSTEM = ("/etc/", "/usr/", "/lib/", "/root/", "/home/")
 _OF_THE_SYSTEM = (*_READ_BY_THE_SYSTEM, "/var/", "/run/", "/tmp/", "/dev/", "/proc/", "/sys/")
+_WORD = re.compile(r"[\w.@+/-]+")
 _READ_BY_COMPOSE = (".env", "docker-compose.override.yml", "docker-compose.override.yaml", "compose.override.yaml")
 
 
@@ -38,17 +41,16 @@ def _count(terraform: str, file: HclFile, attribute: Attribute) -> Iterator[Mani
     """A list in a block that Terraform may make several times, or not at all."""
     for other in file.attributes:
         if other.path[:-1] == attribute.path[:-1] and other.path[-1] in ("count", "for_each"):
-            value = file.tokens(other.value.start, other.value.end)
+            value = source_of(file, other.value)
             if value != "1":
-                message = (
-                    f"{other.path[-1]} is {value}: the manifest is that of one VM, and there may be none or several"
-                )
-                yield ManifestFinding(terraform, file.text.count("\n", 0, other.start) + 1, message)
+                line = file.text.count("\n", 0, other.start) + 1
+                message = f"{other.path[-1]} is {value}: the manifest is that of one VM, there may be none or several"
+                yield ManifestFinding(terraform, line, message)
 
 
 def _unused(context: Context, compose: ComposeFacts, vm: FreshVm) -> Iterator[ManifestFinding]:
     """Files that no service mounts, and that nothing else on the VM names."""
-    texts = dict(_texts(context, vm))
+    named = _named(context, vm)
     mounted = [_absolute(context, mount.source) for service in compose.services.values() for mount in service.mounts]
     for one in vm.files:
         directory, name = posixpath.split(one.path)
@@ -57,7 +59,7 @@ def _unused(context: Context, compose: ComposeFacts, vm: FreshVm) -> Iterator[Ma
             or one.path.startswith(_READ_BY_THE_SYSTEM)
             or (directory == context.stack.directory and name in _READ_BY_COMPOSE)
             or any(_holds(source, one.path) for source in mounted)
-            or any(_names(text, one.path) for path, text in texts.items() if path != one.path)
+            or any(named[form] - {one.path} for form in (one.path, name, f"./{name}"))
         ):
             continue
         path, _, line = one.source.rpartition(":")
@@ -92,10 +94,13 @@ def _texts(context: Context, vm: FreshVm) -> Iterator[tuple[str, str]]:
     yield "first boot", "\n".join(one.text for one in vm.first_boot)
 
 
-def _names(text: str, path: str) -> bool:
-    """Whether a text has a path, or its last part as a relative one."""
-    name = posixpath.basename(path)
-    return re.search(rf"(?<![\w/.-])(?:{re.escape(path)}|(?:\./)?{re.escape(name)})(?![\w/-])", text) is not None
+def _named(context: Context, vm: FreshVm) -> defaultdict[str, set[str]]:
+    """For each path and relative name that stands in a text, the texts that have it."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for path, text in _texts(context, vm):
+        for word in set(_WORD.findall(text)):
+            found[word.rstrip(".")].add(path)
+    return found
 
 
 def _absolute(context: Context, source: str) -> str:

@@ -1,8 +1,10 @@
 """The values of a Terraform module's variables and locals.
 
-A variable's value is the first of: `--var NAME=VALUE`, the secrets file, `TF_VAR_NAME` in the environment, the last of
-`terraform.tfvars`, `terraform.tfvars.json` and `*.auto.tfvars` (with `.json`) beside the Terraform file that has it,
-the variable's default. Only texts, numbers and bools are values here, as only they can stand in a file.
+A variable's value is the first of: `--var NAME=VALUE`, the secrets file, the last of `terraform.tfvars`,
+`terraform.tfvars.json` and `*.auto.tfvars` (with `.json`) beside the Terraform file that has it, `TF_VAR_NAME` in the
+environment, the variable's default. Terraform has the same order. Only texts, numbers and bools are values here, as only they can stand in a file. A module that
+another one of the repository calls has its values from that call, which is not followed, instead of from environment
+and files.
 
 `--var` is for what anybody may read: it stands in the process list. It takes no variable that Terraform marks
 `sensitive`. The values of those, and all of the secrets file, are secrets.
@@ -23,7 +25,7 @@ from codemods.provisioning.literals import Unknown, literal_or_reason, number, r
 from codemods.provisioning.template import NAME
 
 if TYPE_CHECKING:
-    from codemods.formats.hcl import HclFile, Value
+    from codemods.formats.hcl import Attribute, HclFile, Value
     from codemods.repository import Document, Repository
 
 LOCKED = b"\0GITCRYPT\0"
@@ -114,8 +116,7 @@ class Variables:
         self._sources = [
             _Source(values.given),
             *([self._secrets_file(values.secrets)] if values.secrets else []),
-            _Source(_from_environment(values.environment)),
-            *self._tfvars(),
+            *(self._callers(document) or [*self._tfvars(), _Source(_from_environment(values.environment))]),
         ]
 
     def variable(self, name: str) -> Known:
@@ -193,6 +194,31 @@ class Variables:
         for name in values:
             self._check_declared(name, str(path), CodemodError)
         return _Source(values, is_secret=True)
+
+    def _callers(self, document: Callable[[str], Document]) -> list[_Source]:
+        """The modules that call this one, which then takes its values from nowhere else."""
+        found = []
+        for path in self._repository.files():
+            marker = posixpath.basename(self._directory).encode()
+            if not path.endswith(".tf") or marker not in self._repository.peek(path):
+                continue
+            try:
+                file = document(path).hcl
+            except (ParseError, CannotEdit):
+                continue
+            calls = [one.path[0] for one in file.attributes if self._is_call(path, file, one)]
+            reason = Unknown(f"is set by {path}, which calls this module")
+            names = (one.path[1] for one in file.attributes if one.path[0] in calls and len(one.path) == 2)
+            found += [_Source(dict.fromkeys(names, reason))] if calls else []
+        return found
+
+    def _is_call(self, path: str, file: HclFile, attribute: Attribute) -> bool:
+        if not (attribute.path[0].startswith("module.") and attribute.path[1:] == ("source",)):
+            return False
+        source = literal_or_reason(file, attribute.value)
+        here = posixpath.dirname(path)
+        is_local = isinstance(source, str) and source.startswith(("./", "../"))
+        return is_local and posixpath.normpath(posixpath.join(here, str(source))) == self._directory
 
     def _tfvars(self) -> Iterator[_Source]:
         """The files of values beside the Terraform file, the one that counts most first."""
