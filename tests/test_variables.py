@@ -179,7 +179,7 @@ def test_locked_and_broken_files_of_values(tmp_path: Path) -> None:
     """A file that cannot be read leaves unknown what it may hold, by name; what counts more is still known."""
     write(tmp_path, {"stack/variables.tf": DECLARED, "stack/terraform.tfvars": 'text = "t"\n'})
     (tmp_path / "stack/z.auto.tfvars").write_bytes(LOCKED + b"\x01\x02")
-    found = variables(tmp_path, TF_VAR_any="a")
+    found = variables(tmp_path, "any=a")
     locked = "stack/z.auto.tfvars is locked by git-crypt: run `git-crypt unlock`"
     assert refusal(found, "text") == f"needs value text: {locked}"
     assert refusal(found, "checked") == f"needs value checked: {locked}"
