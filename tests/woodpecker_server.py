@@ -34,7 +34,7 @@ class Refused(Exception):
 
 
 class Server:
-    """Serves a state on a loopback port; `stop` and `start` in between are a restart of the real one.
+    """Serves a state on a loopback port, which it keeps when it is restarted.
 
     `seen` are the requests, each as method, path with query, and headers. `streams` off is a proxy that passes no
     event streams on. `prefix` is a path that the server lives under.
@@ -81,6 +81,12 @@ class Server:
         self.thread.join()
         with self.state.changed:
             self.state.changed.notify_all()
+
+    def restart(self, seconds: float) -> None:
+        """Be away for some seconds, then come back."""
+        self.stop()
+        time.sleep(seconds)
+        self.start()
 
 
 class _Http(ThreadingHTTPServer):
@@ -277,10 +283,3 @@ class _Handler(BaseHTTPRequestHandler):
 def b64(text: str) -> str:
     """As the server writes bytes in JSON."""
     return b64encode(text.encode()).decode()
-
-
-def wait_until_stopped(server: Server, seconds: float) -> None:
-    """Be away for some seconds, then come back."""
-    server.stop()
-    time.sleep(seconds)
-    server.start()

@@ -30,8 +30,6 @@ class Step:
     started: int = 0
     finished: int = 0
     lines: list[bytes] = field(default_factory=list)
-    late: list[bytes] = field(default_factory=list)
-    """Lines that the agent sends only after the step has ended."""
 
     def entries(self, since: int = 0) -> list[Json]:
         """Log entries from a line on; the last of an ended step is its exit code, of a type that is not shown."""
@@ -187,14 +185,11 @@ class Job:
         """The first step of a name."""
         return next(step for step in self.pipeline.steps() if step.name == name)
 
-    def run(self, name: str, lines: list[bytes], exit_code: int = 0, late: int = 0) -> None:
-        """Let a step begin, write and end; the last `late` lines arrive half a second after its end."""
+    def run(self, name: str, lines: list[bytes], exit_code: int = 0, seconds: int = 0) -> None:
+        """Let a step begin, write and end, as if it had taken `seconds`."""
         self.start(name)
-        self.write(name, lines[: len(lines) - late])
-        self.finish(name, exit_code)
-        if late:
-            time.sleep(0.5)
-            self.write(name, lines[len(lines) - late :])
+        self.write(name, lines)
+        self.finish(name, exit_code, seconds)
 
     def start(self, name: str) -> None:
         self._set(name, state="running", started=now())
@@ -204,9 +199,9 @@ class Job:
             self.step(name).lines += lines
             self.state.changed.notify_all()
 
-    def finish(self, name: str, exit_code: int = 0, error: str = "") -> None:
+    def finish(self, name: str, exit_code: int = 0, seconds: int = 0) -> None:
         state = "failure" if exit_code else "success"
-        self._set(name, state=state, finished=now(), exit_code=exit_code, error=error)
+        self._set(name, state=state, finished=self.step(name).started + seconds, exit_code=exit_code)
 
     def end(self, status: str = "success", seconds: int = 0) -> None:
         """End the pipeline, as if it had taken `seconds`; what has not run is then skipped, what runs killed."""
