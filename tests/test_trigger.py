@@ -109,45 +109,11 @@ def test_the_second_run_builds_from_the_cache(root: Path, server: Server) -> Non
 
 
 def test_a_cache_that_is_never_there_fails(root: Path, server: Server) -> None:
-    """With BuildKit's reason."""
+    """With BuildKit's reason, and nothing else for those who want it quiet."""
     add(server, builder(EMPTY, EMPTY), MANUAL)
     done, checks = verify(root, "-q")
     assert checks[2:] == [("team/app build/image", "fail", f"{CACHE} was not imported: {CACHE}: not found")]
     assert (done.code, done.err) == (1, "")
-
-
-def test_a_cache_that_saves_nothing_fails(root: Path, server: Server) -> None:
-    """An import alone proves nothing: some step must come from it."""
-    useless = FULL.replace("CACHED", "DONE 0.1s")
-    add(server, builder(useless, useless), MANUAL)
-    done, checks = verify(root, "-q")
-    assert checks[2:] == [("team/app build/image", "fail", f"{CACHE} imported, but none of 3 steps was cached")]
-    assert done.code == 1
-
-
-def test_a_cache_that_is_not_written_fails(root: Path, server: Server) -> None:
-    """Although the build goes on with what was there before."""
-    add(server, builder(FULL + EXPORT_FAILED, FULL + EXPORT_FAILED), MANUAL)
-    done, checks = verify(root, "-q")
-    [(target, state, message)] = checks[2:]
-    assert (target, state, done.code) == ("team/app build/image", "fail", 1)
-    assert message.startswith("the cache was not written: error writing layer blob")
-
-
-def test_a_build_without_our_cache_fails(root: Path, server: Server) -> None:
-    """What was pushed is not what was migrated."""
-    other = FULL.replace(CACHE, "other.example.org/app:buildcache")
-    add(server, builder(other, other), MANUAL)
-    done, checks = verify(root, "-q")
-    assert checks[2:] == [
-        (
-            "team/app",
-            "fail",
-            "no build asked for a cache in registry.home.lan:5050/: have the migrated pipelines been pushed?",
-        ),
-        ("team/app build/image", "skipped", "asked for no cache in this registry"),
-    ]
-    assert done.code == 1
 
 
 def test_a_filtered_trigger_restarts_the_newest_push_with_our_cache(root: Path, server: Server) -> None:
@@ -170,28 +136,31 @@ def test_a_filtered_trigger_restarts_the_newest_push_with_our_cache(root: Path, 
     assert done.code == 0
 
 
-def test_a_run_by_hand_that_builds_nothing_restarts_a_push(root: Path, server: Server) -> None:
-    """Some other workflow runs when started by hand; the report says that it did."""
+@pytest.mark.parametrize(("exit_code", "state"), [(0, "pass"), (1, "fail")])
+def test_a_run_by_hand_that_builds_nothing_restarts_a_push(
+    root: Path, server: Server, exit_code: int, state: str
+) -> None:
+    """Some other workflow runs when started by hand; the report says so, and how it ended."""
 
     def agent(job: Job) -> None:
         if job.pipeline.event == "push":
             build(job)
             return
         job.begin(every=["renew"])
-        job.run("renew", [b"nothing to renew\n"])
-        job.end()
+        job.run("renew", [b"nothing to renew\n"], exit_code)
+        job.end("failure" if exit_code else "success")
 
     build = builder(FULL, FULL)
     repository = add(server, agent, {"push": ["build"], "manual": ["renew"]})
     server.state.create(repository, "push", {"build": MIGRATED}).status = "success"
     done, checks = verify(root)
-    assert checks[0] == ("team/app #2", "pass", "started by hand: ran for 0 s")
-    how = "restart of #1 with the configuration of 00000000, as #2 built nothing"
+    assert checks[0][:2] == ("team/app #2", state)
+    how = "restart of #1 with the configuration of 00000000, as #2 builds nothing"
     assert [(target, message.partition(":")[0]) for target, _, message in checks[1:3]] == [
         ("team/app #3", how),
         ("team/app #4", how),
     ]
-    assert (checks[3][1], done.code) == ("pass", 0)
+    assert (checks[3][1], done.code) == ("pass", exit_code)
 
 
 @pytest.mark.parametrize("status", ["", "declined", "blocked"])

@@ -91,9 +91,9 @@ class _Trial:
         first = self.run(way)
         if first is None:
             way = self.push_again("no workflow runs when started by hand")
-        elif first.pipeline.status == "success" and not build_steps(first):
+        elif self.is_another_job(first):
             yield self.result(first, way)
-            way = self.push_again(f"#{first.pipeline.number} built nothing")
+            way = self.push_again(f"#{first.pipeline.number} builds nothing")
             first = None
         first = first or self.run_surely(way)
         yield self.result(first, way)
@@ -116,6 +116,11 @@ class _Trial:
         if run is None:
             raise CodemodError(f"{way.name}: the server found no workflow to run; push a commit without [ci skip]")
         return run
+
+    def is_another_job(self, run: Run) -> bool:
+        """Whether a run that came to its end has nothing to do with builds and caches."""
+        ran = run.pipeline.status in ("success", "failure")
+        return ran and not build_steps(run) and not self.ran_with_cache(run.pipeline.number)
 
     def push_again(self, reason: str) -> _Way:
         """Restart the newest push that a workflow with our cache ran for, by the configuration that the server kept."""

@@ -40,7 +40,10 @@ CONNECTIONS = 20
 SILENCE = 75.0
 """Seconds after which a live log is taken for dead: the server sends a ping every 30."""
 
-_LONGEST = 200
+STARTING = 60.0
+"""Seconds for the start of a pipeline: the server fetches its configuration from the forge meanwhile."""
+
+_LONGEST = 200  # characters of the server's own words
 
 
 class NotFound(CodemodError):
@@ -117,7 +120,7 @@ class Woodpecker:
         return f"{self.url}/repos/{repository.id}/pipeline/{number}"
 
     def _started(self, path: str, what: str, **body: Any) -> Pipeline | None:
-        answer = self._answer("POST", path, what, **body)
+        answer = self._answer("POST", path, what, timeout=STARTING, **body)
         return None if answer.status_code == 204 else read_pipeline(self._json(answer, what))
 
     def _text(self, method: str, path: str, what: str, **body: Any) -> str:
