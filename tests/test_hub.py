@@ -152,8 +152,8 @@ def test_each_image_is_one_result(server: Server) -> None:
     ]
     assert found[1].message == "the repository has no such tag: has its pipeline run?"
     assert found[2].message == "a private repository, or none: Docker Hub does not tell which without a login"
-    assert found[3].message.startswith("http://127.0.0.1:1: ")
-    assert found[3].message.endswith("; 1 image not looked for")
+    assert found[3].message.startswith("1 image not looked for: http://127.0.0.1:1: ")
+    assert found[3].message.endswith("; is this machine offline?")
     assert shown == [(0, 4), (1, 4), (2, 4), (3, 4)]
 
 
@@ -166,7 +166,8 @@ def test_a_rate_limit_ends_the_questions(server: Server, images: Images) -> None
         ("docker.io", "error"),
         ("quay.io", "error"),
     ]
-    assert found[1].message.endswith("takes no more requests now: try again in 42 s; 2 images not looked for")
+    assert found[1].message.startswith("2 images not looked for: ")
+    assert found[1].message.endswith("takes no more requests now: try again in 42 s")
     assert [path for path, _ in images.seen][1:] == ["/v2/repositories/team/app/tags/v2"]
 
 

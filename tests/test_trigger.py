@@ -98,8 +98,8 @@ def test_the_second_run_builds_from_the_cache(root: Path, server: Server) -> Non
         (
             "team/app build/image",
             "pass",
-            f"{CACHE} imported, not the first time; 0, then 3 of 3 steps cached; these took 1.6 s, then 0.0 s, "
-            "all together 20 s, then 10 s: 10 s saved",
+            f"{CACHE} imported, not the first time; 0, then 3 of 3 steps cached; the others took 1.6 s, then 0.0 s, "
+            "and all of it 20 s, then 10 s: 10 s saved",
         ),
     ]
     assert done.code == 0
@@ -239,7 +239,7 @@ def test_a_restart_of_the_server_in_the_middle(root: Path, server: Server) -> No
     def agent(job: Job) -> None:
         if job.pipeline.number == 1:
             time.sleep(0.3)
-            server.restart(2)
+            server.restart(3)
         plain(job)
 
     add(server, agent, MANUAL)

@@ -47,7 +47,7 @@ def test_a_step(first: str, second: str, state: str, message: str) -> None:
 def test_the_time_saved(first: int, second: int, saved: str) -> None:
     """By the instructions themselves, and by the whole step."""
     [(_, _, message)] = judged([step(EMPTY, first)], [step(FULL, second)])
-    assert message.endswith(f"these took 1.6 s, then 0.0 s, all together {first} s, then {second} s: {saved}")
+    assert message.endswith(f"the others took 1.6 s, then 0.0 s, and all of it {first} s, then {second} s: {saved}")
 
 
 def test_the_address_of_the_registry_is_as_good_as_its_name() -> None:

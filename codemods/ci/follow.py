@@ -80,12 +80,12 @@ class Follower:
         pause, status = _SHORTEST, ""
         while True:
             pipeline = self._patiently(lambda: self.server.pipeline(self.repository, number))
+            self._look_at_steps(pipeline)
+            if pipeline.has_ended or pipeline.status == "blocked":
+                return self._complete(pipeline)
             if pipeline.status != status:
                 status = pipeline.status
                 self._note(f"{number}: {'waiting for an agent' if status in WAITING else status}")
-            self._look_at_steps(pipeline)
-            if pipeline.has_ended or status == "blocked":
-                return self._complete(pipeline)
             quiet = time.monotonic() - self.last_event
             if quiet > self.patience:
                 raise CodemodError(self._stuck(pipeline))
@@ -150,6 +150,7 @@ class Follower:
             self._show_arriving(SETTLING)
         for step in ran:
             self._read(pipeline.number, step)
+        self._note(f"{pipeline.number}: {pipeline.status}")
         return Run(pipeline, {step.id: self._lines(step.id) for step in ran})
 
     def _lines(self, step: int) -> tuple[str, ...]:
@@ -159,7 +160,7 @@ class Follower:
         log = self.logs[step]
         if line.number not in log.lines:
             log.lines[line.number] = line.text
-            self._note(f"{log.label} | {line.text}")
+            self._note(f"{log.label} | {line.text}".rstrip())
 
     def _note(self, text: str = "") -> None:
         self.last_event = time.monotonic()

@@ -94,8 +94,9 @@ def _compared(before: BuildStep | None, after: BuildStep) -> str:
         return cached
     saved = before.seconds - after.seconds
     return (
-        f"{before.log.cached}, then {cached}; these took {before.log.seconds:.1f} s, then {after.log.seconds:.1f} s, "
-        f"all together {before.seconds} s, then {after.seconds} s: {f'{saved} s' if saved > 0 else 'nothing'} saved"
+        f"{before.log.cached}, then {cached}; the others took {before.log.seconds:.1f} s, then "
+        f"{after.log.seconds:.1f} s, and all of it {before.seconds} s, then {after.seconds} s: "
+        f"{f'{saved} s' if saved > 0 else 'nothing'} saved"
     )
 
 

@@ -10,6 +10,7 @@ from codemods.engine.report.model import CheckResult, CheckState, count
 from codemods.errors import CodemodError
 from codemods.facts.pushed import PushedImage, pushed_images
 from codemods.facts.references import DOCKER_HUB
+from codemods.http import Unreachable
 from codemods.registry.public import Answer, Distribution, DockerHub, PublicRegistry
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ def look_for(
                 yield CheckResult("hub", waiting.pop(0).name, state, message)
                 done += 1
         except CodemodError as error:
-            message = f"{error}; {count(len(waiting), 'image')} not looked for"
+            doubt = "; is this machine offline?" if isinstance(error, Unreachable) else ""
+            message = f"{count(len(waiting), 'image')} not looked for: {error}{doubt}"
             yield CheckResult("hub", host, unasked, message)
         finally:
             registry.close()

@@ -91,7 +91,9 @@ def test_the_second_build_comes_from_the_registry(
         code, checks, talk = verify(verified, server)
     assert [check["state"] for check in checks] == ["pass", "pass", "pass"], checks
     message = checks[2]["message"]
-    assert message.startswith(f"{builder.cache} imported, not the first time; 0, then 3 of 3 steps cached; these took ")
+    assert message.startswith(
+        f"{builder.cache} imported, not the first time; 0, then 3 of 3 steps cached; the others took "
+    )
     assert code == 0
     for line in (f"importing cache manifest from {builder.cache}", "CACHED"):
         assert line in talk.partition("2 build/image")[2]
