@@ -29,6 +29,8 @@ class Images:
     tokens: set[str] = field(default_factory=set)
     seen: list[tuple[str, str]] = field(default_factory=list)
     """Path and Authorization of each request."""
+    gives: str | None = None
+    """What is given for a token, in place of one that is accepted."""
 
 
 class Server:
@@ -116,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
         if query.get("service") != ["registry.example.org"] or not query.get("scope", [""])[0].endswith(":pull"):
             self.refuse(400, "UNSUPPORTED")
             return
-        token = f"anonymous-{len(self.store.tokens)}"
+        token = f"anonymous-{len(self.store.tokens)}" if self.store.gives is None else self.store.gives
         self.store.tokens.add(token)
         self.send(200, {"token": token, "expires_in": 300})
 

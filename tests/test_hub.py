@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codemods.engine.report.model import CheckResult, CheckState
+from codemods.errors import CodemodError
 from codemods.facts.pipelines import read_builds
 from codemods.facts.pushed import PushedImage, pushed_images
 from codemods.registry.hub import look_for
-from codemods.registry.public import Answer, Distribution, DockerHub, Limited
+from codemods.registry.public import Answer, Distribution, DockerHub
 from codemods.repository import Document
 from tests.command import codemod, write
 from tests.hub_server import Images, Server
@@ -93,13 +94,28 @@ def test_docker_hub(hub: DockerHub) -> None:
 
 
 def test_a_registry_with_anonymous_tokens(distribution: Distribution, images: Images) -> None:
-    """One token for each repository; what needs more than that is private."""
+    """One token for each repository, without credentials; what needs more than that stays hidden."""
     assert distribution.find("team/app", "v1") is Answer.PRESENT
     assert distribution.find("team/app", "v2") is Answer.NO_TAG
     assert distribution.find("team/none", "latest") is Answer.NO_REPOSITORY
-    assert distribution.find("team/hidden", "latest") is Answer.PRIVATE
+    assert distribution.find("team/hidden", "latest") is Answer.HIDDEN
     assert len(images.tokens) == 3
     assert all(not sent for path, sent in images.seen if path.startswith("/token"))
+
+
+def test_a_token_that_has_expired_is_replaced(distribution: Distribution, images: Images) -> None:
+    """They live a few minutes, which many images take."""
+    assert distribution.find("team/app", "v1") is Answer.PRESENT
+    images.tokens.clear()
+    assert distribution.find("team/app", "latest") is Answer.PRESENT
+
+
+@pytest.mark.parametrize("token", ["", "two\nlines", "\u00e4"])
+def test_a_token_that_is_none_is_not_sent(distribution: Distribution, images: Images, token: str) -> None:
+    """What a registry calls a token may be anything."""
+    images.gives = token
+    assert distribution.find("team/app", "v1") is Answer.HIDDEN
+    assert all(not sent for _, sent in images.seen)
 
 
 @pytest.mark.parametrize("realm", ["http://127.0.0.2:1/token", "file:///etc/passwd", "http://[", "nowhere"])
@@ -107,7 +123,7 @@ def test_a_realm_elsewhere_is_not_asked_without_tls(images: Images, realm: str) 
     """A registry cannot send us to any address it likes."""
     with Server(images, realm=realm) as server:
         distribution = Distribution(f"http://{server.host}")
-        assert distribution.find("team/app", "v1") is Answer.PRIVATE
+        assert distribution.find("team/app", "v1") is Answer.HIDDEN
         distribution.close()
     assert len(images.seen) == 1
 
@@ -115,7 +131,7 @@ def test_a_realm_elsewhere_is_not_asked_without_tls(images: Images, realm: str) 
 def test_a_rate_limit_says_when_to_come_back(hub: DockerHub, images: Images) -> None:
     """429 is no answer about the image."""
     images.allowed = 0
-    with pytest.raises(Limited, match="takes no more requests now: try again in 42 s"):
+    with pytest.raises(CodemodError, match="takes no more requests now: try again in 42 s"):
         hub.find("team/app", "v1")
 
 
@@ -151,7 +167,7 @@ def test_each_image_is_one_result(server: Server) -> None:
         ("quay.io", "skipped"),
     ]
     assert found[1].message == "the repository has no such tag: has its pipeline run?"
-    assert found[2].message == "a private repository, or none: Docker Hub does not tell which without a login"
+    assert found[2].message == "private, or there is none: without a login nobody can tell"
     assert found[3].message.startswith("1 image not looked for: http://127.0.0.1:1: ")
     assert found[3].message.endswith("; is this machine offline?")
     assert shown == [(0, 4), (1, 4), (2, 4), (3, 4)]

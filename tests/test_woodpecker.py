@@ -284,6 +284,17 @@ def test_the_token_comes_from_the_environment_for_its_own_server_only(
         connect("http://127.0.0.2")
 
 
+@pytest.mark.parametrize("token", ["planted token", "planted\ntoken", "plänted"])
+def test_a_token_that_no_header_can_carry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, token: str) -> None:
+    """It is refused without being shown."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("CODEMOD_WOODPECKER_ORIGIN", "https://127.0.0.2")
+    monkeypatch.setenv("CODEMOD_WOODPECKER_TOKEN", token)
+    with pytest.raises(SettingsError, match=r"the Woodpecker token for https://127\.0\.0\.2 has a space") as caught:
+        connect("https://127.0.0.2")
+    assert token not in str(caught.value)
+
+
 def test_values_of_a_wrong_type_are_not_trusted() -> None:
     """What is missing has a neutral value, what must be there is asked for."""
     assert read_repository('{"id": 1, "timeout": "long", "default_branch": 7}').timeout == 3600

@@ -57,16 +57,22 @@ class _Log:
 class Follower:
     """Follows one pipeline; `show` gets every line for people, as it came: not escaped.
 
-    A server that is away is waited for as long as `outage` says. `patience` is how long nothing may happen at all.
+    Seconds: `outage` for which the server may be away, `patience` for which nothing may happen at all; by default the
+    repository's timeout, after which the server itself kills a workflow.
     """
 
     def __init__(
-        self, server: Woodpecker, repository: Repository, show: Show, *, outage: float = OUTAGE, patience: float = 0
+        self,
+        server: Woodpecker,
+        repository: Repository,
+        show: Show,
+        *,
+        outage: float = OUTAGE,
+        patience: float | None = None,
     ) -> None:
         self.server, self.repository, self.show = server, repository, show
         self.outage = outage
-        # The server itself kills a workflow that takes longer.
-        self.patience = patience or repository.timeout
+        self.patience = repository.timeout if patience is None else patience
         self.logs: dict[int, _Log] = {}
         self.arrived: SimpleQueue[tuple[int, LogLine | None]] = SimpleQueue()
         self.last_event = 0.0

@@ -25,11 +25,7 @@ _FOUND = {
     Answer.PRESENT: (CheckState.PASS, ""),
     Answer.NO_TAG: (CheckState.FAIL, "the repository has no such tag: has its pipeline run?"),
     Answer.NO_REPOSITORY: (CheckState.FAIL, "there is no such repository: has its pipeline run?"),
-    Answer.PRIVATE: (CheckState.SKIPPED, "a private repository: it cannot be looked into without a login"),
-    Answer.HIDDEN: (
-        CheckState.SKIPPED,
-        "a private repository, or none: Docker Hub does not tell which without a login",
-    ),
+    Answer.HIDDEN: (CheckState.SKIPPED, "private, or there is none: without a login nobody can tell"),
 }
 
 

@@ -27,21 +27,16 @@ _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 
 
 class Answer(Enum):
-    """What a registry says of a tag. Docker Hub does not tell a private repository from none to those without login."""
+    """What a registry says of a tag. Without a login none tells a private repository from one that does not exist."""
 
     PRESENT = "present"
     NO_TAG = "no such tag"
     NO_REPOSITORY = "no such repository"
-    PRIVATE = "private"
     HIDDEN = "private, or no such repository"
 
 
-class Limited(CodemodError):
-    """A registry that takes no more requests for now."""
-
-
 class PublicRegistry(Protocol):
-    """A registry that can be asked for tags; `find` raises Unreachable, Limited, or another CodemodError."""
+    """A registry that can be asked for tags; `find` raises CodemodError for all that is no answer."""
 
     def find(self, repository: str, tag: str) -> Answer: ...
 
@@ -60,14 +55,13 @@ class DockerHub:
         answer = self._get(f"{path}/tags/{quote(tag)}")
         if answer.status_code == 200:
             return Answer.PRESENT
-        if answer.status_code != 404:
-            return Answer.PRIVATE
-        if repository not in self._known:
+        if answer.status_code == 404 and repository not in self._known:
             self._known[repository] = self._get(path).status_code == 200
-        return Answer.NO_TAG if self._known[repository] else Answer.HIDDEN
+        return Answer.NO_TAG if self._known.get(repository) else Answer.HIDDEN
 
     def _get(self, path: str) -> httpx.Response:
         answer = self._client.request("GET", path)
+        # The path of a repository has a slash at its end, that of a tag has none.
         target = answer.headers.get("Location", "")
         if answer.is_redirect and target.split("?")[0] in (f"{path}/", f"{self._client.url}{path}/"):
             answer = self._client.request("GET", f"{path}/")
@@ -87,7 +81,7 @@ class Distribution:
     def find(self, repository: str, tag: str) -> Answer:
         manifest = f"manifests/{quote(tag)}"
         answer = self._get(repository, manifest)
-        if answer.status_code == 401 and repository not in self._tokens:
+        if answer.status_code == 401:  # there is no token yet, or it is too old
             token = self._anonymous_token(answer.headers.get("WWW-Authenticate", ""))
             if token:
                 self._tokens[repository] = token
@@ -98,7 +92,7 @@ class Distribution:
             case 404:
                 listed = self._get(repository, "tags/list").status_code
                 return Answer.NO_REPOSITORY if listed == 404 else Answer.NO_TAG
-        return Answer.PRIVATE
+        return Answer.HIDDEN
 
     def _get(self, repository: str, path: str) -> httpx.Response:
         headers = {"Accept": MANIFESTS} if path.startswith("manifests/") else {}
@@ -120,26 +114,27 @@ class Distribution:
             return ""
         wanted = {key: values[key] for key in ("service", "scope") if key in values}
         with Client(origin) as client:
-            answer = _checked(
-                client.request("GET", realm.path or "/", params=wanted), origin, (200, 400, 401, 403, 404)
-            )
-        if answer.status_code != 200:
-            return ""
-        try:
-            found = answer.json()
-            return str(found.get("token") or found.get("access_token") or "")
-        except (ValueError, AttributeError):
-            raise CodemodError(f"{origin}: the answer with a token is no JSON object") from None
+            answer = client.request("GET", realm.path or "/", params=wanted)
+        return _token(_checked(answer, origin, (200, 400, 401, 403, 404)))
 
     def close(self) -> None:
         self._client.close()
+
+
+def _token(answer: httpx.Response) -> str:
+    try:
+        found = answer.json()
+        token = str(found.get("token") or found.get("access_token") or "")
+    except (ValueError, AttributeError):
+        return ""
+    return token if re.fullmatch(r"[!-~]+", token) else ""
 
 
 def _checked(answer: httpx.Response, origin: str, expected: tuple[int, ...]) -> httpx.Response:
     if answer.status_code == 429:
         seconds = answer.headers.get("Retry-After", "")
         when = f"in {seconds} s" if seconds.isdigit() else "later"
-        raise Limited(f"{origin} takes no more requests now: try again {when}")
+        raise CodemodError(f"{origin} takes no more requests now: try again {when}")
     if answer.status_code not in expected:
         raise CodemodError(f"{origin}: HTTP {answer.status_code}")
     return answer
