@@ -55,6 +55,7 @@ def test_logs_are_shown_while_they_are_written(server: Server) -> None:
     """Two steps at a time, each line behind the names of its workflow and step; then all of it is returned."""
     shown: list[str] = []
     seen_before_the_end: list[str] = []
+    asked: list[str] = []
 
     def agent(job: Job) -> None:
         job.begin(build=["clone", "image"], test=["unit"])
@@ -66,12 +67,14 @@ def test_logs_are_shown_while_they_are_written(server: Server) -> None:
             time.sleep(0.1)
         wait_for(4 * 2, shown)
         seen_before_the_end.extend(shown)
+        asked.extend(path.split("/")[2] + "/" + path.split("/")[4] for _, path, _ in server.seen if "logs/" in path)
         job.finish("clone")
         job.finish("unit")
         job.run("image", [b"image\n"])
         job.end(seconds=3)
 
     run = follow(server, agent, shown)
+    assert asked == ["stream/7", "stream/7"], "each log is read once, by a connection that stays open"
     assert {"1 build/clone | clone 0", "1 test/unit | unit 0"} <= set(seen_before_the_end)
     assert [line for line in shown if "unit" in line] == [
         *(f"1 test/unit | unit {number}" for number in range(4)),
@@ -87,21 +90,33 @@ def test_logs_are_shown_while_they_are_written(server: Server) -> None:
 
 
 def test_a_log_of_many_lines_is_whole(server: Server) -> None:
-    """Twenty thousand lines come once each, also those that the agent sends when the pipeline has ended."""
+    """Twenty thousand lines come once each."""
     shown: list[str] = []
-    lines = numbered(20_000)
 
     def agent(job: Job) -> None:
         job.begin(build=["image"])
-        job.run("image", lines[:-500])
+        job.run("image", numbered(20_000))
         job.end()
-        time.sleep(0.1)
-        job.write("image", lines[-500:])
 
     run = follow(server, agent, shown)
     [log] = run.logs.values()
     assert log == tuple(f"line {number}" for number in range(20_000))
     assert Counter(line for line in shown if "|" in line) == Counter(f"1 build/image | {line}" for line in log)
+
+
+def test_lines_that_come_late_are_not_lost(server: Server) -> None:
+    """An agent sends the last lines of a step when the pipeline has already ended."""
+    shown: list[str] = []
+
+    def agent(job: Job) -> None:
+        job.begin(build=["image"])
+        job.run("image", [b"early\n"])
+        job.end()
+        time.sleep(0.4)
+        job.write("image", [b"late\n"])
+
+    assert [*follow(server, agent, shown).logs.values()] == [("early", "late")]
+    assert shown[-2:] == ["1 build/image | late", "1: success"]
 
 
 def test_without_live_logs_they_are_asked_for(server: Server) -> None:
