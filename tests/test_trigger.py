@@ -117,10 +117,17 @@ def test_a_cache_that_is_never_there_fails(root: Path, server: Server) -> None:
 
 
 def test_a_filtered_trigger_restarts_the_newest_push_with_our_cache(root: Path, server: Server) -> None:
-    """Not the newest push, which built something else, nor the one before, whose pipeline was not migrated then."""
+    """Not the newest push, for which another workflow ran, nor those before: broken files, not migrated files."""
     repository = add(server, builder(EMPTY, FULL), PUSH)
     state = server.state
-    for runs, text in ((PUSH, MIGRATED), (PUSH, MIGRATED), (PUSH, UNMIGRATED), ({"push": ["renew"]}, MIGRATED)):
+    pushes = [
+        (PUSH, MIGRATED),
+        (PUSH, MIGRATED),
+        (PUSH, UNMIGRATED),
+        (PUSH, "steps: [\n"),
+        ({"push": ["renew"]}, MIGRATED),
+    ]
+    for runs, text in pushes:
         repository.runs = runs
         state.create(repository, "push", {"build": text, "renew": "steps: []\n"}).status = "success"
     repository.runs = PUSH
@@ -128,11 +135,11 @@ def test_a_filtered_trigger_restarts_the_newest_push_with_our_cache(root: Path, 
     done, checks = verify(root)
     how = "restart of #2 with the configuration of 00000000, as no workflow runs when started by hand"
     assert checks[:2] == [
-        ("team/app #5", "pass", f"{how}: ran for 22 s"),
-        ("team/app #6", "pass", f"{how}: ran for 12 s"),
+        ("team/app #6", "pass", f"{how}: ran for 22 s"),
+        ("team/app #7", "pass", f"{how}: ran for 12 s"),
     ]
     assert [state for _, state, _ in checks] == ["pass", "pass", "pass"]
-    assert [one.parent for one in repository.pipelines[4:]] == [2, 2]
+    assert [one.parent for one in repository.pipelines[5:]] == [2, 2]
     assert done.code == 0
 
 
