@@ -44,7 +44,7 @@ def ask_from_pod(name: str, *, context: str = "", namespace: str = "") -> list[s
             waiting = cluster.waiting(pod) if done.returncode else ""
         except BaseException as error:
             if left := cluster.remove_pod(pod):
-                raise CodemodError(f"{error or 'interrupted'}; {left}") from None
+                raise CodemodError(f"{str(error) or 'interrupted'}; {left}") from None
             raise
         left = cluster.remove_pod(pod)
     found = _addresses(done.stdout)
