@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dns.message import Message, QueryMessage
     from dns.name import Name
     from dns.rcode import Rcode
+    from dns.rrset import RRset
     from dns.tsig import Key
     from dns.update import UpdateMessage
 
@@ -31,6 +32,9 @@ TIMEOUT = 10.0
 
 ALGORITHMS = ("hmac-sha256", "hmac-sha512", "hmac-sha384", "hmac-sha224", "hmac-sha1")
 
+_MOVED = ("NXRRSET", "NXDOMAIN", "YXRRSET", "YXDOMAIN")
+"""Answers to prerequisites that do not hold."""
+
 _RCODES = {
     "NOTAUTH": "the server is not authoritative for the zone, or does not take the key: check dns.zone and dns.server",
     "REFUSED": "the server does not let this key do that: check its allow-update, update-policy and allow-query",
@@ -38,11 +42,15 @@ _RCODES = {
     "NOTIMP": "the server takes no updates",
     "SERVFAIL": "the server could not do it: its log says why",
 }
+_UNSIGNED = "the answer is not signed by this key: is dns.server right?"
 _SIGNATURES = {
     "PeerBadKey": "BADKEY: the server has no key of this name and algorithm",
     "PeerBadSignature": "BADSIG: the key of this name has another secret on the server",
     "PeerBadTime": "BADTIME: the clocks of this machine and the server differ too much",
-    "BadSignature": "the answer is not signed by the server's key",
+    "BadSignature": _UNSIGNED,
+    "BadKey": _UNSIGNED,
+    "UnknownTSIGKey": _UNSIGNED,
+    "FormError": _UNSIGNED,
     "BadTime": "BADTIME: the clocks of this machine and the server differ too much",
 }
 
@@ -58,15 +66,18 @@ class Rfc2136:
 
     def records(self, name: str, record_type: str) -> list[Record]:
         """The records of this type, or the CNAME; those that a wildcard only pretends are left out."""
-        zone = self._zone = self._zone or self._zone_of(name)
-        answer = self._question(name, record_type)
-        found = [
-            Record(name, rrset.rdtype.name, value.to_text().rstrip("."), rrset.ttl)
-            for rrset in answer.answer
+        self._zone = self._zone or self._zone_of(name)
+        rrsets = [
+            rrset
+            for rrset in self._question(name, record_type).answer
             if rrset.name == _absolute(name) and rrset.rdtype.name in (record_type, "CNAME")
+        ]
+        return [
+            Record(name, rrset.rdtype.name, value.to_text().rstrip("."), rrset.ttl)
+            for rrset in rrsets
+            if self._stands_there(rrset)
             for value in rrset
         ]
-        return found if not found or self._stand_there(zone, found) else []
 
     def change(self, seen: Sequence[Record], changes: Sequence[Change]) -> None:
         """One message, done as a whole or not at all."""
@@ -79,21 +90,21 @@ class Rfc2136:
             if change.after:
                 update.add(_absolute(subject.name), change.after.ttl, subject.type, change.after.value)
         rcode = self._exchange(update).rcode()
-        if rcode.name in ("NXRRSET", "NXDOMAIN", "YXRRSET", "YXDOMAIN"):
+        if rcode.name in _MOVED:
             raise Moved(subject.name)
         self._require_success(rcode, f"updating {subject.name} in the zone {self._zone}")
 
     def close(self) -> None:
         """There is no session."""
 
-    def _stand_there(self, zone: str, found: Sequence[Record]) -> bool:
-        """Whether the records belong to the name itself: an update that only has prerequisites tells."""
-        update = self._update(zone)
-        _expect(update, found[0], found)
+    def _stands_there(self, rrset: RRset) -> bool:
+        """Whether the name itself has these records, and not a wildcard: an update of prerequisites alone tells."""
+        update = self._update(self._zone)
+        update.present(rrset.name, *rrset)
         rcode = self._exchange(update).rcode()
-        if rcode.name in ("NXRRSET", "NXDOMAIN"):
+        if rcode.name in _MOVED:
             return False
-        self._require_success(rcode, f"reading {found[0].name} in the zone {zone}")
+        self._require_success(rcode, f"reading {_text(rrset.name)} in the zone {self._zone}")
         return True
 
     def _zone_of(self, name: str) -> str:
@@ -145,13 +156,13 @@ class Rfc2136:
         except (OSError, EOFError, dns.exception.DNSException) as error:
             raise CodemodError(f"{where}: {self._why(error)}") from None
         if answer.rcode().name in ("NOERROR", "NXDOMAIN") and not answer.had_tsig:
-            raise CodemodError(f"{where}: the answer is not signed: is dns.server right?")
+            raise CodemodError(f"{where}: key {_text(self._key.name)}: {_UNSIGNED}")
         return answer
 
     def _why(self, error: Exception) -> str:
         if signature := _SIGNATURES.get(type(error).__name__):
-            return f"key {self._key.name.to_text(omit_final_dot=True)}: {signature}"
-        return reason(error)
+            return f"key {_text(self._key.name)}: {signature}"
+        return "the connection was closed without an answer" if isinstance(error, EOFError) else reason(error)
 
     def _require_success(self, rcode: Rcode, doing: str) -> None:
         if rcode.name != "NOERROR":
@@ -173,6 +184,10 @@ def _absolute(name: str) -> Name:
     from dns.name import from_text
 
     return from_text(name)
+
+
+def _text(name: Name) -> str:
+    return name.to_text(omit_final_dot=True)
 
 
 def _key(credentials: Credentials) -> Key:

@@ -50,7 +50,7 @@ def apply_changes(provider: Provider, seen: list[Record], changes: list[Change],
     provider.change(seen, changes)
     if plan_changes(provider.records(wanted.name, wanted.type), wanted):
         raise CodemodError(
-            f"the records of {wanted.name} are still not as wanted, somebody else changes them: run sync-dns again"
+            f"the server took the changes, and the records of {wanted.name} are not as wanted: run sync-dns again"
         )
 
 

@@ -19,6 +19,7 @@ busybox         busybox-static
 cron            cron
 htpasswd        apache2-utils
 iptables        iptables
+named           bind9
 '
 
 packages=$*
