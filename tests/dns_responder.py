@@ -62,7 +62,7 @@ class Responder:
     def answer(self, wire: bytes, protocol: str) -> bytes:
         """The answer to one message."""
         # It has no keys: signed questions get answers that are not signed.
-        query = dns.message.from_wire(wire, keyring=False)
+        query = dns.message.from_wire(wire, question_only=True)
         question = query.question[0]
         name, record_type = question.name.to_text(omit_final_dot=True), question.rdtype.name
         self.questions.append((protocol, f"{name} {record_type}"))

@@ -12,7 +12,7 @@ import pytest
 
 from codemods.dns.resolve import lookup, resolve
 from codemods.errors import CodemodError
-from tests.command import PROGRAM, Run, codemod, write
+from tests.command import PROGRAM, Run, codemod, example, write
 from tests.dns_responder import Responder
 from tests.kubectl import Cluster
 from tests.live.lab import wait_until
@@ -165,6 +165,16 @@ def test_missing_settings(tmp_path: Path) -> None:
     run = verify(tmp_path)
     assert run.code == 2
     assert "dns.server is not set" in run.err
+
+
+def test_the_address_that_terraform_gives(tmp_path: Path, records: Records, server: Responder) -> None:
+    """Without registry.address the VM's own one is expected."""
+    records["registry.viktorbarzin.lan"] = [("A", 300, ADDRESS)]
+    root = example(tmp_path)
+    settings = ["--set", "registry.address=", "--set", f"dns.server={server.address}"]
+    run = verify(root, *settings)
+    assert run.code == 0, run
+    assert f"{server.address} answers {ADDRESS}" in run.out
 
 
 def test_without_an_address(root: Path) -> None:

@@ -259,7 +259,7 @@ def test_the_server_refuses_a_second_record(server: Technitium, zone: Zone) -> N
 
 def test_an_unknown_error_is_passed_on(server: Technitium) -> None:
     """A message that we do not know, with what is inside of it, in one line."""
-    server.fault = "The zone is busy.", "disk full"
+    server.fault = "The zone\n is busy.", "disk\r\nfull"
     with pytest.raises(CodemodError) as caught:
         read(server.url)
     assert str(caught.value) == f"{server.url}: reading {NAME}: The zone is busy (disk full)"
@@ -305,6 +305,7 @@ GOOD_ZONE = {"zone": {"name": "home.lan"}, "records": [{"type": "A", "name": NAM
         (404, b"", {}, "is not Technitium's API: it answers 404: is dns.server right?"),
         (200, b"<html>hello</html>", {"Content_Type": "text/html; charset=utf-8"}, "answers with text/html that is no"),
         (200, b"\xff\xfe\x00", {}, "it answers with something that is no JSON"),
+        (200, b"[" * 100_000, {}, "it answers with something that is no JSON"),
         (200, b"[]", {}, "its answer has no status"),
         (200, b'{"status": 7}', {}, "its answer has no status"),
         (200, b'{"status": "ok", "response": []}', {}, "its response is no object"),

@@ -124,7 +124,7 @@ class Api:
     def _data(self, path: str, answer: Response) -> dict[str, Any]:
         try:
             data = answer.json()
-        except ValueError:  # text that is no JSON, or no UTF-8
+        except (ValueError, RecursionError):  # text that is no JSON, no UTF-8, or nested without end
             kind = answer.headers.get("Content-Type", "").partition(";")[0] or "something"
             raise self._no_api(path, f"it answers with {kind} that is no JSON") from None
         if not isinstance(data, dict) or not isinstance(data.get("status"), str):
@@ -134,7 +134,8 @@ class Api:
     def _error(self, doing: str, data: dict[str, Any]) -> ApiError:
         said = str(data.get("errorMessage") or data["status"])
         inner = data.get("innerErrorMessage")
-        message = f"{self._client.origin}: {doing}: {said.rstrip('.')}{f' ({inner})' if inner else ''}"
+        told = " ".join(f"{said.rstrip('.')}{f' ({inner})' if inner else ''}".split())
+        message = f"{self._client.origin}: {doing}: {told}"
         if data["status"] == "invalid-token":
             return InvalidToken(self._masked(f"{message}: give a token that this server made"), said)
         if data["status"] == "2fa-required":
