@@ -156,6 +156,11 @@ def nslookup(command: list[str], names: dict[str, list[str]]) -> int:
     if name not in names:
         print(f"** server can't find {name}: NXDOMAIN\n")
         return 1
+    if len(names[name]) > 2:  # as in old images, with one name for all
+        print(f"Name:      {name}")
+        for number, address in enumerate(names[name], 1):
+            print(f"Address {number}: {address} {name}")
+        return 0
     for address in names[name]:
         print(f"Name:\t{name}\nAddress: {address}\n")
     return 0

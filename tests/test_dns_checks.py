@@ -215,6 +215,7 @@ def test_context_and_namespace(root: Path, cluster: Cluster) -> None:
         ({}, 1, "the cluster's DNS knows no address of this name; expected is 10.0.20.10"),
         ({NAME: ["10.0.0.9"]}, 1, "the cluster's DNS answers 10.0.0.9; expected is 10.0.20.10"),
         ({NAME: [ADDRESS, "fd00::10"]}, 0, "the cluster's DNS answers 10.0.20.10"),
+        ({NAME: [ADDRESS, ADDRESS, "10.0.0.9"]}, 1, "the cluster's DNS answers 10.0.20.10, 10.0.0.9; expected is"),
         ({NAME: None}, 3, "could not ask: ;; connection timed out; no servers could be reached"),
     ],
 )

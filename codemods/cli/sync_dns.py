@@ -21,6 +21,7 @@ from codemods.engine.report.model import CheckResult, RecordChange, RecordData, 
 from codemods.errors import CodemodError, SettingsError
 from codemods.extras import require_extra
 from codemods.settings import given_values
+from codemods.termination import terminated_as_interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,7 +77,7 @@ def wanted_record(session: Session, common: CommonOptions) -> Wanted:
 def _sync(dns: DnsSettings, wanted: Wanted, options: Options, common: CommonOptions) -> Report:
     from codemods.dns.sync import apply_changes, plan_changes, wait_for_answer
 
-    with _opened(dns) as provider:
+    with terminated_as_interrupted(), _opened(dns) as provider:
         seen = provider.records(wanted.name, wanted.type)
         changes = plan_changes(seen, wanted)
         refusal = _refusal(changes, options) if changes else ""

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import re
 import secrets
-import signal
 import subprocess
-from contextlib import contextmanager
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
 
 from codemods.errors import CodemodError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import FrameType
+from codemods.termination import terminated_as_interrupted
 
 IMAGE = "alpine"
 START = 60
@@ -38,7 +32,7 @@ def ask_from_pod(name: str, *, context: str = "", namespace: str = "") -> list[s
         [f"--{flag}={value}" for flag, value in (("context", context), ("namespace", namespace)) if value]
     )
     pod = f"codemod-dns-{secrets.token_hex(4)}"
-    with _terminated_as_interrupted():
+    with terminated_as_interrupted():
         try:
             done = cluster.run_pod(pod, "nslookup", name)
             waiting = cluster.waiting(pod) if done.returncode else ""
@@ -96,14 +90,17 @@ class _Cluster:
 
 def _addresses(output: str) -> list[str]:
     """The addresses below a name; those above are the DNS server's own."""
-    found: list[str] = []
-    below = False
-    for line in output.splitlines():
-        below = below or line.startswith("Name:")
-        match = _ADDRESS.match(line)
-        if below and match and (address := str(ip_address(match[1]))) not in found:
-            found.append(address)
-    return found
+    _, _, below = output.partition("Name:")
+    found = [address for line in below.splitlines() if (address := _address(line))]
+    return list(dict.fromkeys(found))
+
+
+def _address(line: str) -> str:
+    match = _ADDRESS.match(line)
+    try:
+        return str(ip_address(match[1])) if match else ""
+    except ValueError:
+        return ""
 
 
 def _answered(output: str) -> bool:
@@ -113,17 +110,3 @@ def _answered(output: str) -> bool:
 
 def _last_line(text: str) -> str:
     return (text.strip().splitlines() or ["kubectl says nothing"])[-1].removeprefix("error: ")
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does: with what its `finally` does."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

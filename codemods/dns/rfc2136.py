@@ -43,6 +43,7 @@ _RCODES = {
     "SERVFAIL": "the server could not do it: its log says why",
 }
 _UNSIGNED = "the answer is not signed by this key: is dns.server right?"
+# By the names of dnspython's classes, which are imported where they are used.
 _SIGNATURES = {
     "PeerBadKey": "BADKEY: the server has no key of this name and algorithm",
     "PeerBadSignature": "BADSIG: the key of this name has another secret on the server",
@@ -145,7 +146,6 @@ class Rfc2136:
         """The server's answer, over TCP: an update is sent once."""
         import dns.exception
         import dns.query
-        import dns.tsig
 
         where = shown(self._server)
         try:

@@ -50,7 +50,8 @@ class Technitium:
             try:
                 self._make(change)
             except CodemodError as error:
-                raise CodemodError(f"{error} ({made} of {len(changes)} changes made)") from None
+                done = f" ({made} of {len(changes)} changes made)" if made else ""
+                raise CodemodError(f"{error}{done}") from None
 
     def close(self) -> None:
         """Log out."""

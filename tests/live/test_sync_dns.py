@@ -227,13 +227,16 @@ def test_a_password_is_not_sent_unencrypted_without_asking(
     assert host.api.calls == []
 
 
-def test_an_interrupted_run_logs_out(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C while the server works ends the session as well."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_logs_out(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """Ctrl-C and SIGTERM while the server works end the session as well."""
     root = repository(tmp_path, host, monkeypatch, username="admin", password=PASSWORD)
     processes: list[subprocess.Popen[str]] = []
 
     def interrupt() -> None:
-        processes[0].send_signal(signal.SIGINT)
+        processes[0].send_signal(number)
         time.sleep(0.5)
 
     host.api.before["zones/records/get"] = interrupt
