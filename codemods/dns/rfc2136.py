@@ -155,6 +155,7 @@ class Rfc2136:
             raise CodemodError(f"{where}: no answer over TCP in {TIMEOUT:g} s: is a DNS server there?") from None
         except (OSError, EOFError, dns.exception.DNSException) as error:
             raise CodemodError(f"{where}: {self._why(error)}") from None
+        # dnspython 2.6 takes an answer without a signature.
         if answer.rcode().name in ("NOERROR", "NXDOMAIN") and not answer.had_tsig:
             raise CodemodError(f"{where}: key {_text(self._key.name)}: {_UNSIGNED}")
         return answer
