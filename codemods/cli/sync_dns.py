@@ -107,6 +107,8 @@ def _refusal(changes: Sequence[Change], options: Options) -> str:
 
 
 def _notes(changes: Sequence[Change], wanted: Wanted) -> Iterator[str]:
+    if not changes:
+        yield f"{wanted.name} has its record already, nothing was changed"
     stale = [change.before for change in changes if change.before and change.before.value != wanted.value]
     if stale:
         longest = max(record.ttl for record in stale)
