@@ -26,6 +26,7 @@ _COMMANDS = {
     "check": ("codemods.cli.check", "Check the repository for drift and known mistakes."),
     "sync-vm": ("codemods.cli.sync_vm", "Roll the stack out to the live machines, or back."),
     "vm": ("codemods.cli.vm", "Pin host keys, lock and unlock machines, list roll-outs."),
+    "sync-dns": ("codemods.cli.sync_dns", "Give the registry's host name its address on the DNS server."),
     "verify": ("codemods.cli.verify", "Prove from outside that registry, name, images and cache work."),
     "rules": ("codemods.cli.explain", "List all rules."),
     "explain": ("codemods.cli.explain", "Explain a rule, or say what the tool sees in a file."),
