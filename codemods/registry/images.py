@@ -71,11 +71,13 @@ def _images(context: Context, build: Build, where: str) -> Iterator[Image]:
     others = [name for name in repositories if not name.startswith(host)] or [""]
     tags, form = tags_of(build)
     wanted = [(tag, "") for tag in tags] or [("auto_tag" if build.value("auto_tag") else "…", form)]
-    for other in others if ours is not None else ():
+    if not ours:
+        return
+    for other in others:
         for tag, tags_form in wanted:
             # A variable of the matrix has one value in all three names.
-            for text in variants(build, f"{ours} {canonical(other)} {tag}"):
-                private, public, name = text.split(" ")
+            for text in variants(build, f"{canonical(ours)}\0{canonical(other)}\0{tag}"):
+                private, public, name = text.split("\0")
                 yield Image(where, private, public, name, tags_form or ("" if is_known(name) else tag_form(name)))
 
 
