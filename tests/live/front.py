@@ -8,6 +8,8 @@ import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from codemods.http import Client
+from codemods.registry.client import RegistryClient
 from tests.command import PROGRAM, write
 from tests.live.lab import Process, Registry, free_port, run
 
@@ -155,10 +157,16 @@ def verify(root: Path, *arguments: str, env: Mapping[str, str] | None = None, pr
     return Verified(done.returncode, checks, done.stdout + done.stderr)
 
 
-def registry_at(directory: Path, config: Path) -> Registry:
-    """A registry with its files in a directory of its own."""
-    directory.mkdir()
-    registry = Registry(config, directory)
-    # One that asks for a login never answers with 200.
-    registry.ready = lambda: listens(int(registry.address.rpartition(":")[2]))
-    return registry
+class OpenRegistry(Registry):
+    """A registry in a directory of its own, which may ask for a login, and a client of it without one."""
+
+    def __init__(self, directory: Path, config: Path) -> None:
+        directory.mkdir()
+        super().__init__(config, directory)
+        self.ready = lambda: listens(int(self.address.rpartition(":")[2]))
+        self.client = RegistryClient(Client(f"http://{self.address}"))
+
+    def stop(self) -> None:
+        """End it, and the client's connections."""
+        self.client.client.close()
+        super().stop()

@@ -16,14 +16,14 @@ from tests.live.front import (
     LOCATION,
     NEEDS,
     Nginx,
+    OpenRegistry,
     certificates,
     name_server,
-    registry_at,
     registry_config,
     repository,
     verify,
 )
-from tests.live.lab import Registry, free_port, run
+from tests.live.lab import free_port, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,12 +47,12 @@ def place(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def stack(
+def served(
     place: Path, nginx: Nginx, config: Path | None = None, env: dict[str, str] | None = None, address: str = "127.0.0.1"
-) -> Iterator[tuple[Registry, str]]:
+) -> Iterator[tuple[OpenRegistry, str]]:
     """A registry behind nginx, and a name server: the registry, and the setting that names the server."""
     port = free_port()
-    registry = registry_at(place / "registry", config or registry_config(place))
+    registry = OpenRegistry(place / "registry", config or registry_config(place))
     registry.env.update(env or {})
     with registry, nginx.process(place / "nginx", registry.address), name_server(place / "dns", port, address):
         yield registry, f"dns.server=127.0.0.1:{port}"
@@ -75,7 +75,7 @@ def test_a_right_stack_passes(place: Path) -> None:
     """By address, by the name that the DNS server knows, with a push of which nothing is left."""
     nginx = Nginx()
     root = repository(place / "infra", nginx.port)
-    with stack(place, nginx) as (registry, server):
+    with served(place, nginx) as (registry, server):
         done = verify(root, "--registry", "--set", server)
         tags = run(["busybox", "wget", "-qO-", f"http://{registry.address}/v2/_catalog"]).stdout
         left = [path for path in registry.storage.rglob("link") if "_manifests" in path.parts]
@@ -91,7 +91,7 @@ def test_https_with_an_authority_of_its_own(place: Path) -> None:
     """The certificate is checked for the name, on both ways; without `registry.ca` nobody vouches for it."""
     nginx = Nginx(tls=certificates(place / "tls"))
     root = repository(place / "infra", nginx.port, 'scheme = "https"', f'ca = "{place}/tls/ca.pem"')
-    with stack(place, nginx) as (_, server):
+    with served(place, nginx) as (_, server):
         assert verify(root, "--registry", "--set", server).states == ["pass"] * 3
         done = verify(root, "--registry", "--set", server, "--set", "registry.ca=")
         plain = verify(root, "--registry", "--set", server, "--set", "registry.scheme=http")
@@ -104,7 +104,7 @@ def test_plain_http_where_https_is_expected(place: Path) -> None:
     """What OpenSSL calls a wrong version number is said in words."""
     nginx = Nginx()
     root = repository(place / "infra", nginx.port, 'scheme = "https"')
-    with stack(place, nginx) as (_, server):
+    with served(place, nginx) as (_, server):
         done = verify(root, "--registry", "--set", server)
     assert done.states == ["fail", "fail", "skipped"]
     assert "it does not speak TLS on this port" in done.checks[0][2]
@@ -119,7 +119,7 @@ def test_a_login(place: Path) -> None:
     hosts.write_text(f"127.0.0.1 localhost {HOSTNAME}\n")
     resolving = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(hosts)]
     origin = f"https://{HOSTNAME}:{nginx.port}"
-    with stack(place, nginx, registry_config(place, more=htpasswd(place))) as (_, server):
+    with served(place, nginx, registry_config(place, more=htpasswd(place))) as (_, server):
         arguments = ("--registry", "--set", server)
         right = verify(root, *arguments, env=login(origin), prefix=resolving)
         none = verify(root, *arguments)
@@ -156,7 +156,7 @@ def test_a_login_over_plain_http(place: Path) -> None:
     file.parent.mkdir(parents=True)
     file.write_text("\n".join(entries))
     file.chmod(0o600)
-    with stack(place, nginx, registry_config(place, more=htpasswd(place))) as (_, server):
+    with served(place, nginx, registry_config(place, more=htpasswd(place))) as (_, server):
         right = verify(root, "--registry", "--set", server)
         file.unlink()
         refused = verify(root, "--registry", "--set", server, env=login(by_name))
@@ -170,7 +170,7 @@ def test_no_login_asked_for(place: Path) -> None:
     """A registry that everyone may use is wrong where the settings say that it asks for a login."""
     nginx = Nginx()
     root = repository(place / "infra", nginx.port, 'auth = "htpasswd"')
-    with stack(place, nginx) as (_, server):
+    with served(place, nginx) as (_, server):
         done = verify(root, "--registry", "--set", server)
     assert done.states == ["fail", "fail", "skipped"]
     assert "it answers without a login" in done.checks[0][2]
@@ -191,7 +191,7 @@ def test_a_push_that_fails_says_why(place: Path, cause: str) -> None:
     location, reason = PUSHES[cause]
     nginx = Nginx(location)
     root = repository(place / "infra", nginx.port)
-    with stack(place, nginx) as (registry, server):
+    with served(place, nginx) as (registry, server):
         done = verify(root, "--registry", "--set", server)
         tags = list(registry.storage.rglob("tags/*/current/link"))
     assert (done.code, done.states) == (1, ["pass", "pass", "fail"]), done.output
@@ -204,7 +204,7 @@ def test_tls_that_the_registry_is_not_told_of(place: Path) -> None:
     location = LOCATION.replace("proxy_set_header X-Forwarded-Proto $scheme; ", "")
     nginx = Nginx(tls=certificates(place / "tls"), location=location)
     root = repository(place / "infra", nginx.port, 'scheme = "https"', f'ca = "{place}/tls/ca.pem"')
-    with stack(place, nginx) as (_, server):
+    with served(place, nginx) as (_, server):
         done = verify(root, "--registry", "--set", server)
     assert done.states == ["pass", "pass", "fail"]
     assert "X-Forwarded-Proto $scheme" in done.one("push")[1]
@@ -217,7 +217,7 @@ def test_a_cache_that_gives_images_away(place: Path) -> None:
     root = repository(place / "infra", nginx.port, 'auth = "htpasswd"')
     env = login(f"http://127.0.0.1:{nginx.port}", http="1")
     arguments = ("--registry", "--set", "registry.hostname=localhost")
-    with stack(place, nginx, registry_config(place, more=htpasswd(place))):
+    with served(place, nginx, registry_config(place, more=htpasswd(place))):
         env = login(f"http://localhost:{nginx.port}", http="1")
         done = verify(root, *arguments, env=env)
     assert done.one("push")[0] == "fail"
@@ -228,7 +228,7 @@ def test_a_read_only_registry(place: Path) -> None:
     """It answers, and takes nothing."""
     nginx = Nginx()
     root = repository(place / "infra", nginx.port)
-    with stack(place, nginx, env=READ_ONLY) as (_, server):
+    with served(place, nginx, env=READ_ONLY) as (_, server):
         done = verify(root, "--registry", "--set", server)
     assert done.states == ["pass", "pass", "fail"]
     assert "read-only" in done.one("push")[1]
@@ -239,7 +239,7 @@ def test_deletion_that_is_off(place: Path) -> None:
     """The push works all the same, and what stays is named."""
     nginx = Nginx()
     root = repository(place / "infra", nginx.port)
-    with stack(place, nginx, registry_config(place, delete=False)) as (registry, server):
+    with served(place, nginx, registry_config(place, delete=False)) as (registry, server):
         done = verify(root, "--registry", "--set", server)
         [tag] = [path.parents[1].name for path in registry.storage.rglob("tags/*/current/link")]
     assert done.code == 0
@@ -267,7 +267,7 @@ def test_names(place: Path) -> None:
     """A name that leads elsewhere fails by name only; an unknown one says what to do; no name server is an error."""
     nginx = Nginx()
     root = repository(place / "infra", nginx.port)
-    with stack(place, nginx, address="127.0.0.9") as (_, server):
+    with served(place, nginx, address="127.0.0.9") as (_, server):
         elsewhere = verify(root, "--registry", "--set", server)
         unknown = verify(root, "--registry", "--set", server, "--set", "registry.hostname=other.home.lan")
         refused = verify(root, "--registry", "--set", server, "--set", "registry.hostname=registry.example.org")
