@@ -22,6 +22,8 @@ from tests.live.lab import run
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from codemods.registry.client import RegistryClient
+
 
 pytestmark = pytest.mark.live
 
