@@ -56,7 +56,7 @@ class Contents:
         """Push an index of two images."""
         return self.manifest(OCI_INDEX, tag, manifests=[self.image(f"{seed}-{one}") for one in ("amd64", "arm64")])
 
-    def cache(self, form: str, tag: str, made: str = "2024-05-06T07:08:09.123456789Z") -> Entry:
+    def cache(self, form: str, tag: str, made: str = "0001-01-01T00:00:00Z") -> Entry:
         """Push a build cache in one of BuildKit's three forms: `image`, `index` or `list`."""
         layers = [self.blob(f"cached {number}".encode()) for number in range(3)]
         records = [{"digest": layer["digest"], "layers": [{"layer": 0, "createdAt": made}]} for layer in layers]
