@@ -86,14 +86,22 @@ def serving(storage: Path, port: int) -> Iterator[None]:
     """docker-registry on a loopback port."""
     config = storage.parent / "config.yml"
     config.write_text(CONFIG.format(storage=storage, port=port))
-    registry = subprocess.Popen(["docker-registry", "serve", str(config)], stdout=subprocess.DEVNULL)
+    # It says on stderr what is asked for and not there, as `check` makes it do.
+    quiet = subprocess.DEVNULL
+    registry = subprocess.Popen(["docker-registry", "serve", str(config)], stdout=quiet, stderr=quiet)
     try:
-        while socket.socket().connect_ex(("127.0.0.1", port)):
+        while not listens(port):
             time.sleep(0.05)
         yield
     finally:
         registry.terminate()
         registry.wait()
+
+
+def listens(port: int) -> bool:
+    """Whether something takes connections on a loopback port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def in_threads(work: Callable[[list[str]], None], paths: list[str]) -> float:

@@ -103,7 +103,9 @@ def parse_manifest(data: bytes, digest: str, content_type: str = "") -> Manifest
 
 
 def _descriptors(content: dict[str, Any], key: str) -> list[Descriptor]:
-    listed = content.get(key) or []
+    listed = content.get(key)
+    if listed is None:  # Go writes an empty list so
+        return []
     if not isinstance(listed, list):
         raise Broken(f"the manifest has {key} that are no list")
     return [_descriptor(item) for item in listed]
