@@ -129,7 +129,9 @@ def test_many_tags_are_named_in_short(tmp_path: Path) -> None:
         (str(tmp_path), CheckState.PASS),
     ]
     assert results[0].message == f"{layer['digest']}: the blob is gone; tags t1, t2, t3, t4, t5 and 3 more too"
-    assert results[1].message == ("everything else is whole, of 1 repository, 9 tags, 1 manifest, 1 blob of 5 B")
+    assert results[1].message == (
+        "everything else is whole, of 1 repository, 9 tags, 1 manifest, 1 blob of 5 B; push the damaged again"
+    )
 
 
 def test_progress_is_told(tmp_path: Path) -> None:

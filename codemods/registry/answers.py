@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
 
+from codemods.credentials import origin_of
 from codemods.errors import CodemodError
 
 if TYPE_CHECKING:
@@ -40,6 +42,18 @@ def reason_of(answer: httpx.Response) -> str:
         return f"it sends us elsewhere ({status}), which is not followed"
     said = _REASONS.get(status) or _first_error(answer)
     return f"{said} ({status})" if said else f"it answers {status}"
+
+
+def address_of(base: str, address: str) -> tuple[str, str]:
+    """Origin, and path with query, of an address that a server gives in an answer to `base`; empty for none."""
+    try:
+        parts = urlsplit(urljoin(base, address))
+        origin = origin_of(parts.geturl())
+    except ValueError:
+        return "", ""
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return "", ""
+    return origin, f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
 def _first_error(answer: httpx.Response) -> str:

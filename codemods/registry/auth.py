@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl
 
-from codemods.credentials import origin_of
 from codemods.errors import CodemodError
 from codemods.http import Client
+from codemods.registry.answers import address_of
 
 if TYPE_CHECKING:
     import httpx
@@ -49,27 +49,28 @@ class Authorization:
         return False
 
     def _token(self, challenge: dict[str, str], scope: str) -> str:
-        realm = challenge.get("realm", "")
-        if urlsplit(realm).scheme not in ("http", "https") or not urlsplit(realm).hostname:
+        origin, path = address_of("", challenge.get("realm", ""))
+        if not origin:
             raise CodemodError(f"{self.client.origin}: it asks for a token and names no place that gives one")
         query = {name: value for name, value in {"service": challenge.get("service"), "scope": scope}.items() if value}
-        answer = self._ask(realm, query)
+        answer = self._ask(origin, path, query)
         try:
             content = answer.json() if answer.status_code == 200 else {}
         except ValueError:
             content = {}
         token = content.get("token") or content.get("access_token") if isinstance(content, dict) else None
         if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
-            raise CodemodError(f"{self.client.origin}: {origin_of(realm)} gives no token ({answer.status_code})")
+            raise CodemodError(f"{self.client.origin}: {origin} gives no token ({answer.status_code})")
         return token
 
-    def _ask(self, realm: str, query: dict[str, str]) -> httpx.Response:
-        parts = urlsplit(realm)
-        if origin_of(realm) == self.client.origin:
+    def _ask(self, origin: str, path: str, query: dict[str, str]) -> httpx.Response:
+        path, _, given = path.partition("?")
+        params = [*parse_qsl(given), *query.items()]
+        if origin == self.client.origin:
             headers = {"Authorization": _basic(self.credentials)} if self.credentials else {}
-            return self.client.request("GET", parts.path, headers=headers, params=query)
-        with Client(origin_of(realm)) as other:
-            return other.request("GET", parts.path, params=query)
+            return self.client.request("GET", path, headers=headers, params=params)
+        with Client(origin) as other:
+            return other.request("GET", path, params=params)
 
 
 def _basic(credentials: Credentials) -> str:

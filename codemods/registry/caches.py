@@ -6,7 +6,7 @@ A cache has one of BuildKit's three forms (facts 25), or stands inline in an ima
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -54,15 +54,16 @@ class Cache:
         return any(one and other and not one & other for one in self.images for other in self.images)
 
 
-def inspect_caches(session: Session) -> Iterator[CheckResult]:
-    """One result for each reference, in the pipelines' order."""
+def inspect_caches(session: Session, show: Callable[[int, int], object]) -> Iterator[CheckResult]:
+    """One result for each reference, in the pipelines' order; `show` is told how many are done, and of how many."""
     session.settings.require("registry.hostname")
     caches = list(named_caches(session.context.builds).values())
     ours = session.settings.registry.host
     others = [cache.name[0] for cache in caches if is_known(cache.reference) and cache.name[0] != ours]
     with open_private(session) as private, open_public(session, others) as public:
         registries = {**public, ours: private}
-        for cache in caches:
+        for done, cache in enumerate(caches):
+            show(done, len(caches))
             if is_known(cache.reference):
                 yield _result(cache, registries[cache.name[0]], is_ours=cache.name[0] == ours)
             else:

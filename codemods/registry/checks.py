@@ -30,16 +30,20 @@ def check_registry(session: Session, options: Options, common: CommonOptions) ->
 
 def check_images(session: Session, options: Options, common: CommonOptions) -> Iterator[CheckResult]:
     """Whether the private registry has what the pipelines push, the same as the public ones."""
+    from codemods.cli.progress import progress
     from codemods.registry.images import compare_images
 
-    yield from compare_images(session)
+    with progress("comparing images", quiet=common.verbosity < 0) as show:
+        yield from compare_images(session, show)
 
 
 def check_cache(session: Session, options: Options, common: CommonOptions) -> Iterator[CheckResult]:
     """Whether the caches that the pipelines name are there and whole."""
+    from codemods.cli.progress import progress
     from codemods.registry.caches import inspect_caches
 
-    yield from inspect_caches(session)
+    with progress("looking at caches", quiet=common.verbosity < 0) as show:
+        yield from inspect_caches(session, show)
 
 
 def check_integrity(session: Session, options: Options, common: CommonOptions) -> Iterator[CheckResult]:
@@ -65,7 +69,8 @@ def _walk(source: RegistryClient | Storage, options: Options, common: CommonOpti
         for damage in walk.damage():
             found += 1
             yield CheckResult("integrity", _target(damage), CheckState.FAIL, _message(damage))
-    whole = f"everything else is whole, of {_counted(walk.counts)}" if found else f"whole: {_counted(walk.counts)}"
+    counted = _counted(walk.counts)
+    whole = f"everything else is whole, of {counted}; push the damaged again" if found else f"whole: {counted}"
     yield CheckResult("integrity", source.name, CheckState.PASS, whole)
 
 

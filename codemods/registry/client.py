@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urljoin, urlsplit
 
-from codemods.credentials import origin_of
 from codemods.errors import CodemodError
-from codemods.registry.answers import RegistryError, reason_of
+from codemods.http import RETRIES
+from codemods.registry.answers import RegistryError, address_of, reason_of
 from codemods.registry.auth import Authorization
 from codemods.registry.manifest import (
     LARGEST,
@@ -42,6 +42,10 @@ _ACCEPT = {"Accept": ", ".join(MANIFEST_TYPES)}
 _NEXT = re.compile(r"<([^>]*)>\s*;\s*rel=\"?next\"?")
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_BUSY = (429, 502, 503)
+LONGEST_WAIT = 5.0
+"""Seconds that a registry may ask us to wait before the next try."""
+
 # Of a 500 the registry itself is the author: it met something in its storage that it cannot read.
 _BROKEN = (404, 500)
 
@@ -81,7 +85,18 @@ class RegistryClient:
             answer.headers.get("WWW-Authenticate", ""), scope
         ):
             return answer
-        return self.client.request(method, path, headers={**fields, **self._authorization.headers(scope)}, **body)
+        return self._patiently(method, path, {**fields, **self._authorization.headers(scope)}, body)
+
+    def _patiently(self, method: str, path: str, headers: dict[str, str], body: dict[str, Any]) -> httpx.Response:
+        """Ask again for what can be asked twice, when the registry is busy or just starts."""
+        answer = self.client.request(method, path, headers=headers, **body)
+        for _ in range(RETRIES if method in ("GET", "HEAD") else 0):
+            if answer.status_code not in _BUSY:
+                break
+            wanted = answer.headers.get("Retry-After", "")
+            time.sleep(min(float(wanted), LONGEST_WAIT) if wanted.isdecimal() else 0.3)
+            answer = self.client.request(method, path, headers=headers, **body)
+        return answer
 
     def version(self) -> httpx.Response:
         """The answer to GET /v2/, with the login if there is one."""
@@ -96,7 +111,7 @@ class RegistryClient:
     def tags(self, repository: str) -> list[str]:
         """The tags of a repository; none when the registry does not know it."""
         found: list[str] = []
-        for page in self._pages(f"/v2/{repository}/tags/list", _pull(repository)):
+        for page in self._pages(_path(repository, "tags", "list"), _pull(repository)):
             found += _names(page, "tags", _TAG)
         return found
 
@@ -108,19 +123,21 @@ class RegistryClient:
             if answer.status_code == 404 and path.endswith("/tags/list"):
                 return
             yield _document(f"{self.name}{path.partition('?')[0]}", answer)
-            link = _NEXT.search(answer.headers.get("Link", ""))
-            path = self.local_path(path, link[1]) if link else ""
+            path = self._next(path, answer)
 
-    def local_path(self, path: str, address: str) -> str:
-        """Path and query of an address that an answer at `path` gives. Raises CodemodError for another server."""
-        url = urlsplit(urljoin(self.name + path, address))
-        if origin_of(url.geturl()) != self.name:
-            raise CodemodError(f"{self.name}: it sends us to {origin_of(url.geturl())}, which is not followed")
-        return f"{url.path}?{url.query}" if url.query else url.path
+    def _next(self, path: str, answer: httpx.Response) -> str:
+        """Path and query of the page that an answer names as the next one; empty when there is none."""
+        link = _NEXT.search(answer.headers.get("Link", ""))
+        if not link:
+            return ""
+        origin, following = address_of(self.name + path, link[1])
+        if origin != self.name:
+            raise CodemodError(f"{self.name}: its next page is at {origin or 'no address'}, which is not followed")
+        return following
 
     def digest(self, repository: str, reference: str) -> str | None:
         """The digest that a tag stands for; None when there is no such tag."""
-        answer = self.send("HEAD", f"/v2/{repository}/manifests/{reference}", scope=_pull(repository), headers=_ACCEPT)
+        answer = self.send("HEAD", _path(repository, "manifests", reference), scope=_pull(repository), headers=_ACCEPT)
         if answer.status_code == 404:
             return None
         if answer.status_code != 200:
@@ -130,7 +147,7 @@ class RegistryClient:
 
     def manifest(self, repository: str, reference: str) -> Manifest:
         """The manifest of a tag or a digest, its digest checked. Raises Broken when it is not there or not whole."""
-        answer = self.send("GET", f"/v2/{repository}/manifests/{reference}", scope=_pull(repository), headers=_ACCEPT)
+        answer = self.send("GET", _path(repository, "manifests", reference), scope=_pull(repository), headers=_ACCEPT)
         if answer.status_code in _BROKEN:
             raise Broken(_not_there(answer, "the manifest"))
         if answer.status_code != 200:
@@ -145,7 +162,7 @@ class RegistryClient:
 
     def blob_size(self, repository: str, digest: str) -> int | None:
         """The bytes that the registry says a blob has; None when it does not say. Raises Broken."""
-        answer = self.send("HEAD", f"/v2/{repository}/blobs/{digest}", scope=_pull(repository))
+        answer = self.send("HEAD", _path(repository, "blobs", digest), scope=_pull(repository))
         if answer.status_code in _BROKEN:
             raise Broken(_not_there(answer, "the blob"))
         if answer.status_code in (302, 303, 307):
@@ -160,7 +177,7 @@ class RegistryClient:
         import httpx
 
         hashed, size = hashlib.new(blob.digest.partition(":")[0]), 0
-        path, scope = f"/v2/{repository}/blobs/{blob.digest}", _pull(repository)
+        path, scope = _path(repository, "blobs", blob.digest), _pull(repository)
         headers = {"Accept-Encoding": "identity", **self._authorization.headers(scope)}
         with self.client.stream("GET", path, headers=headers) as answer:
             if answer.status_code != 200:
@@ -173,17 +190,27 @@ class RegistryClient:
             except httpx.RemoteProtocolError:
                 pass  # it promised more than it sent
         if size != blob.size:
-            raise Broken(f"the registry says that it has the blob, and sends {size} of {blob.size} bytes")
+            advice = "" if size else "; restart it after every collection, and push again"
+            raise Broken(f"the registry says that it has the blob, and sends {size} of {blob.size} bytes{advice}")
         if hashed.hexdigest() != blob.digest.partition(":")[2]:
             raise Broken("the blob's content does not match its digest")
 
     def blob(self, repository: str, blob: Descriptor) -> bytes:
         """A small blob. Raises Broken."""
-        answer = self.send("GET", f"/v2/{repository}/blobs/{blob.digest}", scope=_pull(repository))
+        answer = self.send("GET", _path(repository, "blobs", blob.digest), scope=_pull(repository))
         if answer.status_code != 200:
             raise Broken(_not_there(answer, "the blob"))
         verify_digest(answer.content, blob.digest)
         return answer.content
+
+
+def _path(repository: str, part: str, reference: str) -> str:
+    """The path of a part of a repository. Raises CodemodError for names, from pipelines, that are none."""
+    if not _REPOSITORY.fullmatch(repository):
+        raise CodemodError(f"{repository} is no name of a repository")
+    if not _TAG.fullmatch(reference) and not is_digest(reference):
+        raise CodemodError(f"{reference} is no tag")
+    return f"/v2/{repository}/{part}/{reference}"
 
 
 def _pull(repository: str) -> str:

@@ -11,12 +11,11 @@ from codemods.engine.report.model import CheckResult, CheckState, count
 from codemods.errors import CodemodError
 from codemods.facts.images import canonical
 from codemods.http import Unreachable
-from codemods.registry.answers import RegistryError
 from codemods.registry.names import is_known, newest, tag_form, tags_of, variants
 from codemods.registry.places import CONNECTIONS, open_private, open_public, split_repository
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from codemods.cli.session import Session
     from codemods.engine.context import Context
@@ -42,8 +41,8 @@ class Image(NamedTuple):
         return f"{self.private}:{self.tag}"
 
 
-def compare_images(session: Session) -> Iterator[CheckResult]:
-    """One result for each image and tag, in the pipelines' order."""
+def compare_images(session: Session, show: Callable[[int, int], object]) -> Iterator[CheckResult]:
+    """One result for each image and tag, in the pipelines' order; `show` is told how many are done, and of how many."""
     session.settings.require("registry.hostname")
     images: dict[tuple[str, ...], Image] = {}
     for path, build in session.context.builds:
@@ -55,13 +54,15 @@ def compare_images(session: Session) -> Iterator[CheckResult]:
             yield CheckResult(CHECK, where, CheckState.SKIPPED, _not_ours(session.context, build))
         for image in found:
             images.setdefault(image[1:], image)
-    hosts = [split_repository(image.public)[0] for image in images.values() if image.public]
+    hosts = [split_repository(image.public)[0] for image in images.values() if is_known(image.public)]
     with (
         open_private(session) as private,
         open_public(session, hosts) as public,
         ThreadPoolExecutor(CONNECTIONS) as pool,
     ):
-        yield from pool.map(partial(_compare, private, public), images.values())
+        for done, result in enumerate(pool.map(partial(_compare, private, public), images.values()), 1):
+            show(done, len(images))
+            yield result
 
 
 def _images(context: Context, build: Build, where: str) -> Iterator[Image]:
@@ -88,7 +89,7 @@ def _not_ours(context: Context, build: Build) -> str:
 
 
 def _compare(private: RegistryClient, public: _Public, image: Image) -> CheckResult:
-    """Unreachable passes: without the private registry there is nothing to say of any image."""
+    """One result. Raises Unreachable: without the private registry there is nothing to say of any image."""
     if not is_known(image.private):
         message = f"its name depends on variables of CI ({image.where}): not known here"
         return CheckResult(CHECK, image.target, CheckState.SKIPPED, message)
@@ -98,7 +99,9 @@ def _compare(private: RegistryClient, public: _Public, image: Image) -> CheckRes
         if ours is None:
             message = begin or f"it is not in {private.name}: no build has pushed it there yet ({image.where})"
             return CheckResult(CHECK, image.target, CheckState.FAIL, message)
-    except RegistryError as error:
+    except Unreachable:
+        raise
+    except CodemodError as error:
         return CheckResult(CHECK, image.target, CheckState.ERROR, str(error))
     state, message = _as_outside(public, image, tag, ours)
     return CheckResult(CHECK, image.target, state, f"{begin}{message}")

@@ -7,6 +7,7 @@ has given the login for that address, too.
 
 from __future__ import annotations
 
+import re
 import socket
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from codemods.settings import RegistrySettings
 
 CONNECTIONS = 8
+_HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::(\d{1,5}))?")
 DOCKER_HUB_URL = "https://registry-1.docker.io"
 
 
@@ -128,6 +130,9 @@ def open_public(session: Session, hosts: Iterable[str]) -> Iterator[dict[str, Re
 
 def _reach(host: str, schemes: list[str]) -> RegistryClient | Unreachable:
     failures = []
+    found = _HOST.fullmatch(host)
+    if found is None or int(found[1] or 0) > 65535:
+        return Unreachable(f"{host}: that is no host and port of a registry")
     for url in [DOCKER_HUB_URL] if host == DOCKER_HUB else [f"{scheme}://{host}" for scheme in schemes]:
         client = Client(url, connections=CONNECTIONS)
         try:

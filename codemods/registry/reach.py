@@ -27,7 +27,7 @@ def reach_registry(session: Session) -> Iterator[CheckResult]:
     reached: Place | None = None
     if session.settings.registry.address:
         place = by_address(session)
-        result = _answers(session, place, "by address")
+        result = _answers(session, place, f"by address, {session.settings.registry.address}")
         reached = place if result.state is CheckState.PASS else None
         yield result
     else:

@@ -8,11 +8,10 @@ the error says what is wrong with it.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
-from codemods.credentials import origin_of
 from codemods.errors import CodemodError
-from codemods.registry.answers import RegistryError
+from codemods.registry.answers import RegistryError, address_of
 from codemods.registry.manifest import digest_of
 
 if TYPE_CHECKING:
@@ -91,10 +90,10 @@ def _location(registry: RegistryClient, path: str, answer: httpx.Response) -> st
     address = answer.headers.get("Location", "")
     if not address:
         raise LostAddress(f"{registry.name} begins an upload and does not say where it goes on")
-    there = urljoin(registry.name + path, address)
-    if origin_of(there) != registry.name:
-        raise LostAddress(_what_is_lost(registry.name, origin_of(there)))
-    return registry.local_path(path, address)
+    origin, there = address_of(registry.name + path, address)
+    if origin != registry.name:
+        raise LostAddress(_what_is_lost(registry.name, origin or "no address"))
+    return there
 
 
 def _what_is_lost(ours: str, theirs: str) -> str:
