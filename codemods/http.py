@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from collections.abc import Mapping
@@ -22,7 +23,8 @@ TIMEOUT = 10.0
 """Seconds for a connection, and between two pieces of an answer."""
 
 RETRIES = 2
-"""Further tries after a connection that could not be made; nothing has been sent then."""
+"""Further tries after a connection that could not be made, as nothing has been sent then; of GET and HEAD also after
+one that was lost."""
 
 
 class Unreachable(CodemodError):
@@ -90,18 +92,7 @@ class Client:
 
         Raises Unreachable, one line without query and credentials.
         """
-        import httpx
-
-        for attempt in range(RETRIES + 1):
-            try:
-                return self._client.send(self._build(method, path, headers, body))
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                if attempt == RETRIES or _is_final(error):
-                    raise self.unreachable(error) from None
-                time.sleep(0.2 * (attempt + 1))
-            except httpx.HTTPError as error:
-                raise self.unreachable(error) from None
-        raise AssertionError("unreachable")
+        return self._send(method, path, headers, body, stream=False)
 
     @contextmanager
     def stream(
@@ -110,14 +101,27 @@ class Client:
         """One request whose answer is read by the caller. Raises Unreachable."""
         import httpx
 
+        answer = self._send(method, path, headers, body, stream=True)
         try:
-            answer = self._client.send(self._build(method, path, headers, body), stream=True)
-            try:
-                yield answer
-            finally:
-                answer.close()
+            yield answer
         except httpx.HTTPError as error:
             raise self.unreachable(error) from None
+        finally:
+            answer.close()
+
+    def _send(
+        self, method: str, path: str, headers: Mapping[str, str] | None, body: dict[str, Any], *, stream: bool
+    ) -> httpx.Response:
+        import httpx
+
+        for attempt in range(RETRIES + 1):
+            try:
+                return self._client.send(self._build(method, path, headers, body), stream=stream)
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                if attempt == RETRIES or not _may_repeat(method, error):
+                    raise self.unreachable(error) from None
+                time.sleep(0.2 * (attempt + 1))
+        raise AssertionError("unreachable")
 
     def _build(self, method: str, path: str, headers: Mapping[str, str] | None, body: dict[str, Any]) -> httpx.Request:
         extensions = {"sni_hostname": self._name}
@@ -126,15 +130,32 @@ class Client:
 
     def unreachable(self, error: Exception) -> Unreachable:
         """What became of a request, in one line."""
-        import httpx
+        return Unreachable(f"{self.origin}: {_reason(error)}")
 
-        reason = str(error) or type(error).__name__
-        if isinstance(error, httpx.TimeoutException):
-            reason = "no answer in time"
-        return Unreachable(f"{self.origin}: {reason}")
+
+def _reason(error: Exception) -> str:
+    import httpx
+
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    text = re.sub(r"\[[^]]*\] *| *\(_ssl\.c:\d+\)", "", str(error))
+    if "wrong version number" in text or "record layer failure" in text:
+        return "it does not speak TLS on this port; https is asked for"
+    return text or type(error).__name__
+
+
+def _may_repeat(method: str, error: Exception) -> bool:
+    """Whether another try can help, and cannot do anything twice."""
+    import httpx
+
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        return not _is_final(error)
+    # A kept connection may be closed by the server at the very moment at which we use it again.
+    dropped = isinstance(error, httpx.RemoteProtocolError | httpx.ReadError | httpx.WriteError)
+    return dropped and method in ("GET", "HEAD")
 
 
 def _is_final(error: Exception) -> bool:
-    """Whether another try cannot help: a certificate that is not trusted, a name that does not exist."""
+    """Whether another try cannot help: no TLS, a certificate that is not trusted, a name that does not exist."""
     text = str(error)
-    return "certificate" in text.lower() or "Name or service not known" in text
+    return "SSL" in text or "certificate" in text.lower() or "Name or service not known" in text

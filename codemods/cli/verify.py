@@ -31,6 +31,7 @@ class Options:
     trigger: str = ""
     integrity: bool = False
     storage: str = ""
+    sample: int = 0
     format: str = "text"
 
 
@@ -64,6 +65,12 @@ _CHECKS = {
 )
 @click.option("--integrity", is_flag=True, help="Walk everything in the registry and look for damage.")
 @click.option("--storage", metavar="DIR", help="With --integrity: walk a storage directory, without a registry.")
+@click.option(
+    "--sample",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="With --integrity: read N blobs, chosen by chance, to their ends; a registry may name blobs it has lost.",
+)
 @click.option("--format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @common_options
 @click.pass_obj
@@ -79,6 +86,8 @@ def verify(common: CommonOptions, /, **values: object) -> int:
         raise SettingsError("--context and --namespace go with --in-cluster")
     if options.storage and not options.integrity:
         raise SettingsError("--storage goes with --integrity")
+    if options.sample and not options.integrity:
+        raise SettingsError("--sample goes with --integrity")
     session = open_session(common)
     results = tuple(run_checks(session, options, common))
     report = Report("verify", exit_code(checks=results), checks=results)

@@ -1,0 +1,77 @@
+"""The login that a registry asks for in a 401: Basic, or a token from the realm that it names.
+
+A realm on another server than the registry's is asked without credentials: the public registries give everyone a
+token for what is public.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+from codemods.errors import CodemodError
+from codemods.http import Client
+from codemods.registry.answers import address_of
+
+if TYPE_CHECKING:
+    import httpx
+
+    from codemods.credentials import Credentials
+
+_PARAMETER = re.compile(r'(\w+)="([^"]*)"')
+
+
+class Authorization:
+    """The answers to one registry's challenges: Basic for everything, or a token for each scope."""
+
+    def __init__(self, client: Client, credentials: Credentials | None = None) -> None:
+        self.client = client
+        self.credentials = credentials
+        self._basic = ""
+        self._tokens: dict[str, str] = {}
+
+    def headers(self, scope: str) -> dict[str, str]:
+        """The header to send, as far as the registry has asked for one."""
+        value = self._basic or self._tokens.get(scope, "")
+        return {"Authorization": value} if value else {}
+
+    def learn(self, challenge: str, scope: str) -> bool:
+        """Whether there is something new to send after a 401 with this WWW-Authenticate. Raises CodemodError."""
+        kind = challenge.partition(" ")[0].lower()
+        if kind == "basic" and self.credentials and not self._basic:
+            self._basic = _basic(self.credentials)
+            return True
+        if kind == "bearer":
+            self._tokens[scope] = f"Bearer {self._token(dict(_PARAMETER.findall(challenge)), scope)}"
+            return True
+        return False
+
+    def _token(self, challenge: dict[str, str], scope: str) -> str:
+        origin, path = address_of("", challenge.get("realm", ""))
+        if not origin:
+            raise CodemodError(f"{self.client.origin}: it asks for a token and names no place that gives one")
+        query = {name: value for name, value in {"service": challenge.get("service"), "scope": scope}.items() if value}
+        answer = self._ask(origin, path, query)
+        try:
+            content = answer.json() if answer.status_code == 200 else {}
+        except ValueError:
+            content = {}
+        token = content.get("token") or content.get("access_token") if isinstance(content, dict) else None
+        if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
+            raise CodemodError(f"{self.client.origin}: {origin} gives no token ({answer.status_code})")
+        return token
+
+    def _ask(self, origin: str, path: str, query: dict[str, str]) -> httpx.Response:
+        path, _, given = path.partition("?")
+        params = [*parse_qsl(given), *query.items()]
+        if origin == self.client.origin:
+            headers = {"Authorization": _basic(self.credentials)} if self.credentials else {}
+            return self.client.request("GET", path, headers=headers, params=params)
+        with Client(origin) as other:
+            return other.request("GET", path, params=params)
+
+
+def _basic(credentials: Credentials) -> str:
+    return f"Basic {b64encode(f'{credentials.username}:{credentials.password}'.encode()).decode()}"
