@@ -24,6 +24,8 @@ _COMMANDS = {
     "init": ("codemods.cli.init", "Write codemod.toml: what was found in the repository, and what it asked for."),
     "apply-caching": ("codemods.cli.apply_caching", "Give the repository its private registry and its layer caching."),
     "check": ("codemods.cli.check", "Check the repository for drift and known mistakes."),
+    "sync-vm": ("codemods.cli.sync_vm", "Roll the stack out to the live machines, or back."),
+    "vm": ("codemods.cli.vm", "Pin host keys, lock and unlock machines, list roll-outs."),
     "verify": ("codemods.cli.verify", "Prove from outside that registry, name, images and cache work."),
     "rules": ("codemods.cli.explain", "List all rules."),
     "explain": ("codemods.cli.explain", "Explain a rule, or say what the tool sees in a file."),
