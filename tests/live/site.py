@@ -36,7 +36,12 @@ class Site:
     base: str = ""
 
     def __post_init__(self) -> None:
-        self.base = git(self.tree, "rev-parse", "HEAD").strip()
+        self.base = self.base or self.commit_of(self.tree)
+
+    @staticmethod
+    def commit_of(tree: Path) -> str:
+        """The commit that a repository is at."""
+        return git(tree, "rev-parse", "HEAD").strip()
 
     def change(self, file: str, old: str, new: str) -> None:
         """Change a file of the repository, and commit."""
@@ -59,9 +64,13 @@ class Site:
         """Start `sync-vm --yes`."""
         return self.controller.start(self.tree, *sync_arguments(self.vm, options=("--yes", *options)))
 
+    def rewind(self) -> None:
+        """Let the repository come back to the base commit."""
+        git(self.tree, "reset", "--quiet", "--hard", self.base)
+
     def reset(self) -> None:
         """Come back to the base commit, here and there."""
-        git(self.tree, "reset", "--quiet", "--hard", self.base)
+        self.rewind()
         outcome = self.apply("--overwrite", "--prune")
         assert outcome.code == 0, outcome.told
 

@@ -14,7 +14,6 @@ from tests.live.killing import Killing, points
 from tests.live.site import COMPOSE, HOME_PAGE, NGINX, PRIVATE_CONFIG, SCRIPT, Site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from tests.live.controller import Controller
@@ -26,16 +25,13 @@ KILLS = int(os.environ.get("CODEMOD_KILLS", "8"))
 SEED = int(os.environ.get("CODEMOD_KILLS_SEED", "4"))
 
 
-def test_a_roll_out_cut_off_anywhere(
-    start_vms: Callable[[int], list[Vm]], controller: Controller, tmp_path: Path
-) -> None:
+def test_a_roll_out_cut_off_anywhere(new_vm: Vm, controller: Controller, tmp_path: Path) -> None:
     """After every kind of cut at every step the VM serves, nothing is torn, and the next run brings the new state."""
     old = vm_repository(tmp_path, migrated=True, small=True)
     new = tmp_path / "new"
     shutil.copytree(old, new)
-    [vm] = start_vms(1)
-    vm.provision(old)
-    site = Site(vm, controller, new)
+    new_vm.provision(old)
+    site = Site(new_vm, controller, new)
     change_everything(site)
     killing = Killing(site, old, new)
     results = []
