@@ -93,19 +93,24 @@ def unlock_host(common: CommonOptions, host: str) -> int:
 @common_options
 @click.pass_obj
 def list_runs(common: CommonOptions, host: str) -> int:
-    """List the roll-outs to HOST that can be taken back, the newest first, and who holds the lock."""
+    """List the last roll-outs to HOST, the newest first: those that can be taken back, and who holds the lock."""
     from codemods.rollout import lock
-    from codemods.rollout.runs import current, read_runs
+    from codemods.rollout.runs import current, read_log, read_runs
 
     session, transport = _connect(common, host)
     directory = session.context.stack.directory
-    runs, held = read_runs(transport, directory), current(transport, directory)
+    runs, log = {run.id: run for run in read_runs(transport, directory)}, read_log(transport, directory)
+    held = current(transport, directory)
     transport.close()
-    for run in runs:
-        record = run.record
-        about = f"{record.get('who', '')}  {str(record.get('commit', ''))[:12]}  {len(record.get('files', {}))} files"
-        click.echo(printable(f"{run.id}  {run.status:<15} {about}"))
-    if not runs:
+    for entry in log:
+        run = runs.get(str(entry.get("run")))
+        back = "can be taken back" if run and run.can_be_undone else ""
+        commit = str(entry.get("commit", ""))[:12]
+        columns = f"{entry.get('run')}  {entry.get('result'):<19}  {entry.get('who')}  {commit}  {back}"
+        click.echo(printable(columns.rstrip()))
+        if entry.get("reason"):
+            click.echo(printable(f"    {entry['reason']}"))
+    if not log:
         click.echo("no roll-out yet")
     if held is not None:
         click.echo(printable(lock.describe(held)))

@@ -60,21 +60,16 @@ def _file_diff(file: ManagedFile, former: LiveFile) -> str:
         old, new = (former.content or b"").decode(), file.content.decode()
     except UnicodeDecodeError:
         return "(not a text)\n"
-    return _diff(file.path, *masked_texts(old, new, file.secrets))
+    return _diff(file.path, *masked_texts(old, new, file.secrets)) or "(only a secret changes)\n"
 
 
 def masked_texts(old: str, new: str, secrets: tuple[str, ...]) -> tuple[str, str]:
-    """Both texts for a diff: no secret, neither the new nor the former one, and still a difference where there is one.
-
-    What the former secret was nobody tells: whatever stands in its place is taken for it.
-    """
+    """Both texts for a diff, without the secret and without the former one: whatever stood in its place."""
     shown = masked(new, secrets).split("\n")
     places = [line.partition("***")[0] for line, plain in zip(shown, new.split("\n"), strict=False) if line != plain]
     heads = tuple(place for place in places if place.strip())
     hidden = [
-        next((head + "*** (former)" for head in heads if line.startswith(head)), line)
-        if line not in new.split("\n")
-        else line
+        next((f"{head}***" for head in heads if line.startswith(head)), line) if line not in new.split("\n") else line
         for line in old.split("\n")
     ]
     return masked("\n".join(hidden), secrets), "\n".join(shown)

@@ -141,18 +141,15 @@ class Rollout:
             # It is the interrupted run that has to be brought to an end.
             stored = found.snapshot.interrupted.get("baseline", {})
             return {int(port): _answer(data) for port, data in stored.items()}
-        answers = ask_all(self.transport, self.served(found))
-        problems = [
-            problem for target in self.targets if (answer := answers.get(target.port))
-            for problem, _ in [judge(target, None, answer)] if problem
-        ]  # fmt: skip
-        if problems and not self.options.force:
+        served = self.served(found)
+        answers = ask_all(self.transport, served)
+        bad = {one.port: problem for one in served if (problem := judge(one, None, answers[one.port])[0])}
+        if bad and not self.options.force:
             raise StepFailed(
-                f"{self.transport.name}: the stack is not well before the change, so a rollback would mean nothing: "
-                f"{'; '.join(problems)}; put it right, or pass --force"
+                "the stack is not well before the change, so a rollback would mean nothing: "
+                f"{'; '.join(bad.values())}; put it right, or pass --force"
             )
-        self.notes += [f"not well before the change: {problem}" for problem in problems]
-        bad = {target.port for target in self.targets for problem in problems if f"port {target.port}" in problem}
+        self.notes += [f"not well before the change: {problem}" for problem in bad.values()]
         return {port: answer for port, answer in answers.items() if port not in bad}
 
     def served(self, found: Observation) -> list[Target]:

@@ -108,12 +108,15 @@ def _as_left(state: Mapping[str, Any], manifest: Manifest, composition: Composit
 
 
 def _script(manifest: Manifest, snapshot: Snapshot) -> str:
-    new = quote(*compose_files(manifest, snapshot, "-"), "config", "--hash", "*")
+    new = quote(*compose_files(manifest, snapshot, "NEW"), "config", "--hash", "*").replace("NEW", '"$new"', 1)
     live = quote(*compose_files(manifest, snapshot), "config", "--hash", "*")
     return whole(
+        # compose 1.29 reads the file twice, so a pipe will not do; it lies in memory, for a moment.
+        "umask 077; new=$(mktemp -p /run) || exit; trap 'rm -f \"$new\"' EXIT HUP TERM",
+        function("content", decoded(manifest.compose.content)),
+        'content >"$new"',
         f"cd {quote(manifest.directory)} 2>/dev/null || cd /",
-        function("text", decoded(manifest.compose.content)),
-        f"text | compose {new} 2>&1 || exit",
+        f"compose {new} 2>&1 || exit",
         "echo --live--",
         f"compose {live} 2>/dev/null",
         "exit 0",

@@ -67,12 +67,15 @@ def ask_all(transport: Transport, targets: Sequence[Target]) -> dict[int, Answer
 def ask(transport: Transport, target: Target) -> Answer:
     """The answer of one port."""
     path = "/v2/" if target.registry else "/"
-    answers = [_get(transport, target, name, path) for name in target.names]
-    worst = next((answer for answer in answers if not answer.status), None)
-    if target.registry:
-        worst = worst or next((answer for answer in answers if not answer.is_registry()), None)
-    found = worst or answers[0]
-    if target.registry and found.status == 200:
+    answers = [_try(transport, target, name, path) for name in target.names]
+    if not target.registry:
+        return next((answer for answer in answers if not answer.status), answers[0])
+    # nginx may have kept an answer to GET, and goes on to give it when the registry is gone; this it never keeps.
+    behind = _try(transport, target, target.names[0], path, "OPTIONS")
+    if not behind.status or behind.status >= 500:
+        answers.append(behind)
+    found = next((answer for answer in answers if not answer.is_registry()), answers[0])
+    if found.status == 200:
         return Answer(found.status, found.version, found.error, _catalogue(transport, target))
     return found
 
@@ -153,9 +156,9 @@ def _container_problems(containers: Mapping[str, Container | None]) -> Iterator[
             yield f"{name}: {found.health}"
 
 
-def _get(transport: Transport, target: Target, name: str, path: str) -> Answer:
+def _try(transport: Transport, target: Target, name: str, path: str, method: str = "GET") -> Answer:
     try:
-        status, headers, _ = _request(transport, target, name, path)
+        status, headers, _ = _request(transport, target, name, path, method)
     except (OSError, http.client.HTTPException) as error:
         return Answer(error=str(error) or type(error).__name__)
     return Answer(status, headers.get("Docker-Distribution-Api-Version", ""))
@@ -181,7 +184,9 @@ def _catalogue(transport: Transport, target: Target) -> frozenset[str] | None:
     return frozenset(found)
 
 
-def _request(transport: Transport, target: Target, name: str, path: str) -> tuple[int, http.client.HTTPMessage, bytes]:
+def _request(
+    transport: Transport, target: Target, name: str, path: str, method: str = "GET"
+) -> tuple[int, http.client.HTTPMessage, bytes]:
     connection = http.client.HTTPConnection(name, target.port, timeout=TIMEOUT)
     connection.sock = transport.dial(target.address, target.port, TIMEOUT)
     if target.scheme == "https":
@@ -191,7 +196,7 @@ def _request(transport: Transport, target: Target, name: str, path: str) -> tupl
         context.verify_mode = ssl.CERT_NONE
         connection.sock = context.wrap_socket(connection.sock, server_hostname=name)
     try:
-        connection.request("GET", path, headers={"Host": f"{name}:{target.port}"})
+        connection.request(method, path, headers={"Host": f"{name}:{target.port}"})
         answer = connection.getresponse()
         return answer.status, answer.headers, answer.read(16 * 1024 * 1024)
     finally:

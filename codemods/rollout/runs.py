@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -60,6 +61,17 @@ def read_runs(transport: Transport, directory: str) -> list[PastRun]:
             except ValueError:
                 continue
     return sorted(found, key=lambda one: one.id, reverse=True)
+
+
+def read_log(transport: Transport, directory: str, lines: int = 20) -> list[Mapping[str, Any]]:
+    """The last lines of the audit log, the newest first. Raises Disconnected."""
+    path = quote(f"{directory}/{OWN_DIRECTORY}/log.jsonl")
+    done = transport.run(whole(f"tail -n {lines} {path} 2>/dev/null", "exit 0"), TIMEOUT)
+    found = []
+    for line in done.output.splitlines():
+        with contextlib.suppress(ValueError):
+            found.append(json.loads(line))
+    return found[::-1]
 
 
 def choose(name: str, runs: Sequence[PastRun], wanted: str) -> list[PastRun]:

@@ -18,8 +18,9 @@ export PATH LC_ALL
 umask 022
 limit=60
 compose() {
-    if docker compose version >/dev/null 2>&1; then set -- docker compose "$@"; else set -- docker-compose "$@"; fi
-    timeout "$limit" "$@"
+    if docker compose version </dev/null >/dev/null 2>&1; then timeout "$limit" docker compose "$@"
+    else timeout "$limit" docker-compose "$@"
+    fi
 }
 """
 

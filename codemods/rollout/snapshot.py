@@ -59,10 +59,9 @@ _END_
 """.replace("LARGEST", str(LARGEST))
 
 _INSPECT = (
-    '{"id":{{json .Id}},"name":{{json .Name}},"image":{{json .Config.Image}},"status":{{json .State.Status}},'
-    '"exit_code":{{json .State.ExitCode}},"started":{{json .State.StartedAt}},"restarts":{{json .RestartCount}},'
-    '"policy":{{json .HostConfig.RestartPolicy.Name}},"labels":{{json .Config.Labels}},'
-    '"health":"{{if .State.Health}}{{.State.Health.Status}}{{end}}"}'
+    '{"id":{{json .Id}},"name":{{json .Name}},"image":{{json .Config.Image}},"state":{{json .State}},'
+    '"restarts":{{json .RestartCount}},"policy":{{json .HostConfig.RestartPolicy.Name}},'
+    '"labels":{{json .Config.Labels}}}'
 )
 _WHERE = (
     '{{.State.Pid}} {{index .Config.Labels "com.docker.compose.service"}}'
@@ -181,7 +180,9 @@ def script(question: Question) -> str:
         'if [ -f "$own/state.json" ]; then text state <"$own/state.json"; fi',
         'if [ -d "$own/lock" ]; then cat "$own/lock/owner.json" 2>/dev/null | text lock; fi',
         'for run in "$own"/runs/*/; do',
-        '    if [ "$(cat "$run/status" 2>/dev/null)" = swapping ]; then text interrupted <"$run/record.json"; fi',
+        '    case $(cat "$run/status" 2>/dev/null) in',
+        '    swapping | rollback-failed) text interrupted <"$run/record.json" ;;',
+        "    esac",
         "done",
         *_disk(question.directory),
         "for table in /proc/net/tcp /proc/net/tcp6; do",
@@ -284,22 +285,22 @@ def _file(words: Sequence[str]) -> LiveFile:
 
 
 def _container(data: Mapping[str, Any]) -> Container:
-    labels = data["labels"] or {}
+    labels, state = data["labels"] or {}, data["state"]
     prefix = "com.docker.compose."
     return Container(
-        data["id"],
-        data["name"].removeprefix("/"),
-        data["image"],
-        data["status"],
-        _moment(data["started"]),
-        labels.get(f"{prefix}service", ""),
-        labels.get(f"{prefix}project.working_dir", ""),
-        labels.get(f"{prefix}config-hash", ""),
-        labels.get(f"{prefix}version", ""),
-        data["health"],
-        data["exit_code"],
-        data["restarts"],
-        data["policy"],
+        id=data["id"],
+        name=data["name"].removeprefix("/"),
+        image=data["image"],
+        status=state["Status"],
+        started=_moment(state["StartedAt"]),
+        service=labels.get(f"{prefix}service", ""),
+        directory=labels.get(f"{prefix}project.working_dir", ""),
+        config_hash=labels.get(f"{prefix}config-hash", ""),
+        compose_version=labels.get(f"{prefix}version", ""),
+        health=(state.get("Health") or {}).get("Status", ""),
+        exit_code=state["ExitCode"],
+        restarts=data["restarts"],
+        policy=data["policy"],
     )
 
 

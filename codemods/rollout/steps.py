@@ -22,7 +22,7 @@ PATIENCE = 900
 """Seconds to wait for a step that was cut off; compose has as long."""
 
 SWAPPING, DONE, STOPPED = "swapping", "done", "stopped"
-ROLLED_BACK, ROLLBACK_FAILED, UNDONE = "rolled-back", "rollback-failed", "undone"
+ROLLED_BACK, ROLLBACK_FAILED, UNDONE, SUPERSEDED = "rolled-back", "rollback-failed", "undone", "superseded"
 
 _FUNCTIONS = """
 staged() { if [ -e "$run/new/$1.at" ]; then cat "$run/new/$1.at"; else printf %s "$run/new/$1"; fi; }
@@ -178,25 +178,35 @@ class Run:
 
     def finish(self, status: str, entry: Mapping[str, Any], keep: int, state: Mapping[str, Any] | None = None) -> str:
         """Note how the run ended, forget the oldest ones, and give the lock back."""
-        write = (
-            [function("state", decoded(json.dumps(state).encode())), 'state >"$run/new/state.json"'] if state else []
-        )
-        former = 'if [ -f "$own/state.json" ]; then cp -p "$own/state.json" "$run/old/state.json"; fi'
-        move = [former, 'mv -f "$run/new/state.json" "$own/state.json"'] if state else []
+        write = [
+            function("state", decoded(json.dumps(state).encode())),
+            'state >"$run/new/state.json"',
+            'if [ -f "$own/state.json" ]; then cp -p "$own/state.json" "$run/old/state.json"; fi',
+            'mv -f "$run/new/state.json" "$own/state.json"',
+        ]
+        # Its backups were taken over by this run.
+        supersede = [
+            'for other in "$own"/runs/*/status; do',
+            f'    case $(cat "$other") in {SWAPPING} | {ROLLBACK_FAILED}) printf {SUPERSEDED} >"$other" ;; esac',
+            "done",
+        ]
         return whole(
             *guard(self.directory, self.id),
             f"umask 077; run=$own/runs/{quote(self.id)}; trap '' HUP PIPE",
             function("entry", decoded(json.dumps(entry).encode() + b"\n")),
             'if [ -d "$run" ]; then',
-            *write,
-            *move,
+            *(write if state else []),
+            *(supersede if status in (DONE, ROLLED_BACK) else []),
             f'printf {status} >"$run/status"',
             'for at in "$run"/new/*.at; do if [ -e "$at" ]; then rm -f "$(cat "$at")"; fi; done',
-            'rm -rf "$run/new"',
+            # After these the machine is as it was: there is nothing to go back to.
+            'rm -rf "$run"' if status in (STOPPED, ROLLED_BACK) else 'rm -rf "$run/new"',
             "fi",
             'entry >>"$own/log.jsonl"',
             "sync",
-            f'ls -1 "$own/runs" | sort | head -n -{keep} | while read -r old; do rm -rf "$own/runs/$old"; done',
+            f'ls -1 "$own/runs" 2>/dev/null | sort | head -n -{keep} | while read -r old; do',
+            '    rm -rf "$own/runs/$old"',
+            "done",
             *release_lines(self.id),
         )
 
