@@ -167,6 +167,9 @@ class SyncRun:
         pending = [host for host in hosts if host.state is HostState.PENDING]
         if self.options.plan or self.interrupted or not pending or not self.may_go_on(report):
             return report
+        if not (self.options.yes or self.options.apply) and self.options.format == "text":
+            # The diffs have been shown.
+            hosts = [replace(host, actions=tuple(replace(one, diff="") for one in host.actions)) for host in hosts]
         return self.report(self.roll_out(found, hosts), good)
 
     def may_go_on(self, report: Report) -> bool:

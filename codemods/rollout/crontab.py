@@ -48,7 +48,8 @@ class _Table:
     def __init__(
         self, text: str, present: Sequence[str], last: Collection[str], containers: Collection[str], prune: bool
     ) -> None:
-        self.lines = text.splitlines(keepends=True)
+        # cron knows no line end but this one.
+        self.lines = re.findall(r"[^\n]*\n|[^\n]+", text)
         self.present = present
         self.last = last
         self.containers = containers
@@ -77,7 +78,8 @@ class _Table:
             else:
                 kept.append(line)
                 strays.append(bare)
-        if self.missing and kept and not kept[-1].endswith("\n"):
+        if (self.missing or kept != self.lines) and kept and not kept[-1].endswith("\n"):
+            # cron refuses a table that ends without one.
             kept[-1] += "\n"
         kept += [f"{line}\n" for line in self.missing]
         destructive = tuple(line for line in strays if self.loses_images(line))

@@ -133,7 +133,7 @@ def wait(
             return problems or ["containers are restarted again and again"], warnings
         if problems and problems[0] != said:
             said = problems[0]
-            say(said)
+            say(f"{said} ({max(0, deadline - time.monotonic()):.0f} s left)")
         time.sleep(PAUSE)
 
 

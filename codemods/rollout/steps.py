@@ -171,7 +171,7 @@ class Run:
         body = []
         for record in records:
             body.append(f"from=$own/runs/{quote(record['run'])}/old")
-            body += [f"restore {entry['key']} {quote(path)}" for path, entry in record["files"].items()]
+            body += [f"restore {quote(entry['key'], path)}" for path, entry in record["files"].items()]
             body += [f"restore_table {table_key(user)} {_of(user)}" for user in record["users"]]
             body += [f"rmdir {quote(path)} 2>/dev/null || :" for path in reversed(record["directories"])]
         return self.step("restore", *body, "sync")
