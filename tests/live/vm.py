@@ -240,8 +240,8 @@ class Vm(Machine):
 
     @contextlib.contextmanager
     def full_disk(self, left: int) -> Iterator[None]:
-        """Leave `left` bytes free on the stack's disk."""
-        ballast = self.path(f"{STACK}/ballast")
+        """Leave `left` bytes free on the stack's disk; its data fill the rest."""
+        ballast = self.path(f"{STACK}/data/ballast")
         space = os.statvfs(ballast.parent)
         with ballast.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, space.f_bavail * space.f_bsize - left)
