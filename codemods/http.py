@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import ssl
 import time
 from collections.abc import Mapping
@@ -25,6 +26,9 @@ TIMEOUT = 10.0
 RETRIES = 2
 """Further tries after a connection that could not be made, as nothing has been sent then; of GET and HEAD also after
 one that was lost."""
+
+
+_PORTS = {"http": 80, "https": 443}
 
 
 class Unreachable(CodemodError):
@@ -58,15 +62,15 @@ class Client:
         self._base = self.url
         if connect_to:
             self._base = str(httpx.URL(self.url).copy_with(host=connect_to)).rstrip("/")
-        verify: ssl.SSLContext | bool = True
+        self._tls: ssl.SSLContext | None = None
         if self.url.startswith("https:"):
             try:
-                verify = ssl.create_default_context(cafile=ca or None)
+                self._tls = ssl.create_default_context(cafile=ca or None)
             except OSError as error:
                 raise CodemodError(f"{ca}: no certificate can be read from it: {error.strerror or error}") from None
         self._client = httpx.Client(
             headers=dict(headers or {}),
-            verify=verify,
+            verify=self._tls or True,
             timeout=timeout,
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             follow_redirects=False,
@@ -122,6 +126,28 @@ class Client:
                     raise self.unreachable(error) from None
                 time.sleep(0.2 * (attempt + 1))
         raise AssertionError("unreachable")
+
+    def would_take(self, method: str, path: str, size: int, headers: Mapping[str, str]) -> int:
+        """The status that the head of a request gets whose body has `size` bytes: 100 when the server would take it.
+
+        Nothing of the body is sent, and the connection is closed. Raises Unreachable.
+        """
+        import httpx
+
+        there = httpx.URL(self._base)
+        fields = {"Host": self._host, **headers, "Content-Length": str(size), "Expect": "100-continue"}
+        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
+        address = (there.host, there.port or _PORTS[there.scheme])
+        try:
+            with socket.create_connection(address, TIMEOUT) as plain, self._secured(plain) as connection:
+                connection.sendall("\r\n".join(lines).encode("ascii"))
+                status = connection.makefile("rb").readline(200).split()[1]
+                return int(status)
+        except (OSError, ValueError, IndexError) as error:
+            raise self.unreachable(error) from None
+
+    def _secured(self, connection: socket.socket) -> socket.socket:
+        return self._tls.wrap_socket(connection, server_hostname=self._name) if self._tls else connection
 
     def _build(self, method: str, path: str, headers: Mapping[str, str] | None, body: dict[str, Any]) -> httpx.Request:
         extensions = {"sni_hostname": self._name}

@@ -59,7 +59,7 @@ class RegistryClient:
     def __init__(self, client: Client, credentials: Credentials | None = None) -> None:
         self.client = client
         self.credentials = credentials
-        self._authorization = Authorization(client, credentials)
+        self.authorization = Authorization(client, credentials)
 
     def __enter__(self) -> Self:
         return self
@@ -79,13 +79,11 @@ class RegistryClient:
     ) -> httpx.Response:
         """One request, with the login that the registry asks for, if there is one. Raises Unreachable."""
         fields = {"Accept-Encoding": "identity", **(headers or {})}
-        given = self._authorization.headers(scope)
+        given = self.authorization.headers(scope)
         answer = self.client.request(method, path, headers={**fields, **given}, **body)
-        if answer.status_code != 401 or not self._authorization.learn(
-            answer.headers.get("WWW-Authenticate", ""), scope
-        ):
+        if answer.status_code != 401 or not self.authorization.learn(answer.headers.get("WWW-Authenticate", ""), scope):
             return answer
-        return self._patiently(method, path, {**fields, **self._authorization.headers(scope)}, body)
+        return self._patiently(method, path, {**fields, **self.authorization.headers(scope)}, body)
 
     def _patiently(self, method: str, path: str, headers: dict[str, str], body: dict[str, Any]) -> httpx.Response:
         """Ask again for what can be asked twice, when the registry is busy or just starts."""
@@ -178,7 +176,7 @@ class RegistryClient:
 
         hashed, size = hashlib.new(blob.digest.partition(":")[0]), 0
         path, scope = _path(repository, "blobs", blob.digest), _pull(repository)
-        headers = {"Accept-Encoding": "identity", **self._authorization.headers(scope)}
+        headers = {"Accept-Encoding": "identity", **self.authorization.headers(scope)}
         with self.client.stream("GET", path, headers=headers) as answer:
             if answer.status_code != 200:
                 answer.read()

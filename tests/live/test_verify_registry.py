@@ -79,6 +79,7 @@ def test_a_right_stack_passes(place: Path) -> None:
         done = verify(root, "--registry", "--set", server)
         tags = run(["busybox", "wget", "-qO-", f"http://{registry.address}/v2/_catalog"]).stdout
         left = [path for path in registry.storage.rglob("link") if "_manifests" in path.parts]
+        left += registry.storage.rglob("_uploads/*")
     assert (done.code, done.states) == (0, ["pass", "pass", "pass"]), done.output
     assert "registry/2.0" in done.one("http://127.0.0.1:")[1]
     assert "127.0.0.1 says 127.0.0.1:" in done.one(f"http://{HOSTNAME}:")[1]
@@ -180,6 +181,7 @@ PUSHES = {
     "lost port": (LOCATION.replace("$http_host", "$host"), "the port is lost"),
     "another host": (LOCATION.replace("$http_host", "backend"), "uploads are sent to http://backend"),
     "body limit": (f"{LOCATION} client_max_body_size 1m;", "takes no body of this size"),
+    "larger body limit": (f"{LOCATION} client_max_body_size 100m;", "one of 1.0 GiB is not"),
     "cached 404": (f"{CACHED} proxy_cache_valid 404 1m;", "still answers from before it"),
     "cached tag": (f"{CACHED} proxy_cache_valid 200 1m;", "still gives what was pushed before"),
 }
