@@ -52,6 +52,7 @@ def dns_server(server: str) -> tuple[str, int]:
 
 
 def _ask(name: str, address: str, port: int, tcp: bool, timeout: float) -> Message:
+    from dns.exception import Timeout
     from dns.message import make_query
     from dns.query import tcp as over_tcp
     from dns.query import udp_with_fallback
@@ -59,4 +60,7 @@ def _ask(name: str, address: str, port: int, tcp: bool, timeout: float) -> Messa
     query = make_query(name, "A")
     if tcp:
         return over_tcp(query, address, timeout, port)
-    return udp_with_fallback(query, address, timeout, port)[0]
+    try:
+        return udp_with_fallback(query, address, timeout / 2, port)[0]
+    except Timeout:  # one packet may get lost
+        return udp_with_fallback(query, address, timeout / 2, port)[0]
