@@ -176,7 +176,7 @@ class Repository:
     def read(self, path: str) -> Document:
         """The file's text. Raises ParseError when it is not text of UTF-8, too large, or cannot be read,
         CannotEdit when it lies outside the repository."""
-        data = self._bytes(path)
+        data = self.read_bytes(path)
         bom = data.startswith(_BOM)
         zero = data.find(b"\0")
         if zero >= 0:
@@ -197,11 +197,13 @@ class Repository:
     def peek(self, path: str) -> bytes:
         """The bytes of a file that is only looked into; nothing of one that cannot be read or is too large."""
         try:
-            return self._bytes(path)
+            return self.read_bytes(path)
         except (ParseError, CannotEdit):
             return b""
 
-    def _bytes(self, path: str) -> bytes:
+    def read_bytes(self, path: str) -> bytes:
+        """The file's bytes. Raises ParseError when it is too large, no regular file, or cannot be read, CannotEdit
+        when it lies outside the repository."""
         full = _check_inside(self.root, path)
         try:
             # Without O_NONBLOCK a named pipe would wait for its writer.

@@ -380,3 +380,14 @@ def test_example() -> None:
     kinds = {type(value) for attribute in file.attributes for value in walk(attribute.value)}
     assert {String, List, Object, Call, Heredoc} <= kinds
     assert len(list_of(file, "module.docker-registry-template.provision_cmds").children) > 15
+
+
+def test_parts_of_a_string() -> None:
+    """Literal texts with their escapes resolved, and the spans of templates; `$${` and `%%{` are text."""
+    text = r'a = "x\n\"\u00e9 ${b["c"]} $${d} %%{e} %{ if f }\\"' + "\n"
+    file = parse(text)
+    (string,) = (attribute.value for attribute in file.attributes)
+    assert isinstance(string, String)
+    shown = [part if isinstance(part, str) else (text[slice(*part)],) for part in file.parts(string)]
+    assert "".join(part for part in shown if isinstance(part, str)) == 'x\n"é  ${d} %{e} \\'
+    assert [part for part in shown if not isinstance(part, str)] == [('${b["c"]}',), ("%{ if f }",)]

@@ -16,12 +16,12 @@ from codemods.engine.check import fix
 from codemods.engine.context import Context
 from codemods.engine.inspection import inspect
 from codemods.engine.model import Finding, Rule
+from codemods.facts.docker_calls import calls, read_call, read_flat
 from codemods.facts.terraform import read_terraform
 from codemods.formats.hcl import String, parse
 from codemods.formats.quoting import unquoted
 from codemods.repository import Document
 from codemods.rules.terraform import RULES
-from codemods.rules.terraform.docker_calls import calls, read_call, read_flat
 from codemods.rules.terraform.garbage import read_collections, starts_after_failure
 from codemods.rules.terraform.no_appended_duplicate_cron import check as no_duplicate
 from codemods.rules.terraform.no_delete_untagged_gc import check as no_delete_untagged

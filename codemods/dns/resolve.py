@@ -1,7 +1,8 @@
-"""Names asked of one DNS server, whatever this machine's own resolver says."""
+"""Names as one DNS server answers for them, over UDP or TCP."""
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -12,55 +13,86 @@ if TYPE_CHECKING:
     from dns.message import Message
 
 PORT = 53
+TRIES = 2
+"""Questions over UDP, one of which may get lost."""
 
 
 def resolve(name: str, server: str, *, tcp: bool = False, timeout: float = 5) -> list[str]:
-    """The IPv4 addresses that `server` gives for `name`; none when it knows of none.
+    """The IPv4 addresses of a name, as `server` answers; empty when it has none.
 
-    `server` is HOST, HOST:PORT, or a URL of which only the host counts. Raises CodemodError, one line, when it gives
-    no answer, or answers with an error.
+    `server` is HOST, HOST:PORT, or a URL of which only the host counts, with port 53. `timeout` is in seconds, for
+    each try. Raises CodemodError when the server cannot be asked, or answers with an error.
     """
-    require_extra("net", "dns.query")
-    from dns.exception import DNSException
-    from dns.rcode import NOERROR, NXDOMAIN, to_text
-    from dns.rdatatype import A
+    return lookup(name, server, "A", tcp=tcp, timeout=timeout)
 
-    address, port = dns_server(server)
-    where = f"DNS server {address}" + (f" port {port}" if port != PORT else "")
+
+def lookup(name: str, server: str, record_type: str, *, tcp: bool = False, timeout: float = 5) -> list[str]:
+    """The same for the values of another type, as in `AAAA`."""
+    require_extra("net", "dns.message", "dns.query")
+    import dns.exception
+    import dns.message
+    import dns.rcode
+    import dns.rdatatype
+
     try:
-        answer = _ask(name, address, port, tcp, timeout)
-    except (DNSException, OSError) as error:
-        raise CodemodError(f"{where}: no answer for {name}: {str(error) or type(error).__name__}") from None
-    if answer.rcode() not in (NOERROR, NXDOMAIN):
-        raise CodemodError(f"{where}: it answers {to_text(answer.rcode())} for {name}")
-    # The answer section also holds the aliases that lead to the addresses.
-    return [item.to_text() for rrset in answer.answer if rrset.rdtype == A for item in rrset]
+        query = dns.message.make_query(name, record_type)
+        answer = _ask(query, server, tcp, timeout)
+    except dns.exception.Timeout:
+        raise CodemodError(
+            f"{shown(server)}: no answer over {protocol(tcp)} in {timeout:g} s: is a DNS server there?"
+        ) from None
+    except (OSError, dns.exception.DNSException) as error:
+        raise CodemodError(f"{shown(server)}: no answer over {protocol(tcp)}: {reason(error)}") from None
+    if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        raise CodemodError(f"{shown(server)}: the DNS server answers {dns.rcode.to_text(answer.rcode())} for {name}")
+    wanted = dns.rdatatype.from_text(record_type)
+    # A CNAME comes with the records that it leads to.
+    return [str(value) for rrset in answer.answer if rrset.rdtype == wanted for value in rrset]
 
 
-def dns_server(server: str) -> tuple[str, int]:
-    """Address and port of a DNS server, its name resolved by this machine. Raises CodemodError."""
-    import socket
+def protocol(tcp: bool) -> str:
+    """How it is asked, for people."""
+    return "TCP" if tcp else "UDP"
 
+
+def reason(error: Exception) -> str:
+    """Why something failed, never empty."""
+    return (error.strerror if isinstance(error, OSError) else str(error)) or type(error).__name__
+
+
+def host_and_port(server: str) -> tuple[str, int]:
+    """Where a DNS server, given as for `resolve`, takes questions."""
     is_url = "://" in server
+    parts = urlsplit(server if is_url else f"//{server}")
+    return parts.hostname or "", PORT if is_url else parts.port or PORT
+
+
+def shown(server: str) -> str:
+    """The same for people: HOST:PORT."""
+    host, port = host_and_port(server)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def endpoint(server: str) -> tuple[str, int]:
+    """The same with the host's address. Raises CodemodError for a host that this machine does not know."""
+    host, port = host_and_port(server)
     try:
-        parts = urlsplit(server if is_url else f"//{server}")
-        port = PORT if is_url else parts.port or PORT
-        found = socket.getaddrinfo(parts.hostname or "", port, type=socket.SOCK_DGRAM)
-    except (OSError, ValueError):
-        raise CodemodError(f"DNS server {server}: this machine does not know its address") from None
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+    except (OSError, UnicodeError):
+        raise CodemodError(f"{host}: this machine does not know the DNS server's name: use its address") from None
     return str(found[0][4][0]), port
 
 
-def _ask(name: str, address: str, port: int, tcp: bool, timeout: float) -> Message:
-    from dns.exception import Timeout
-    from dns.message import make_query
-    from dns.query import tcp as over_tcp
-    from dns.query import udp_with_fallback
+def _ask(query: Message, server: str, tcp: bool, timeout: float) -> Message:
+    import dns.exception
+    import dns.query
 
-    query = make_query(name, "A")
+    address, port = endpoint(server)
     if tcp:
-        return over_tcp(query, address, timeout, port)
-    try:
-        return udp_with_fallback(query, address, timeout / 2, port)[0]
-    except Timeout:  # one packet may get lost
-        return udp_with_fallback(query, address, timeout / 2, port)[0]
+        return dns.query.tcp(query, address, timeout, port)
+    for _ in range(TRIES - 1):
+        try:
+            return dns.query.udp(query, address, timeout, port, ignore_unexpected=True)
+        except dns.exception.Timeout:
+            continue
+    return dns.query.udp(query, address, timeout, port, ignore_unexpected=True)

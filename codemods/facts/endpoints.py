@@ -26,9 +26,7 @@ def read_endpoints(context: Context) -> dict[str, Endpoint]:
     """The endpoints by their host; the host names are those of the settings, as no other file has them."""
     settings = context.settings.registry
     names = [name.lower() for name in (settings.hostname, settings.address) if name]
-    by_port: dict[int, Endpoint] = {}
-    for port, endpoint in (*_behind_nginx(context), *_published(context)):
-        by_port.setdefault(port, endpoint)
+    by_port = read_ports(context)
     by_port.setdefault(settings.port, Endpoint("", settings.scheme, _has_auth(context, None), settings.service))
     if settings.scheme == "https":
         # TLS may end before nginx: then the settings know better than its configuration.
@@ -39,6 +37,14 @@ def read_endpoints(context: Context) -> dict[str, Endpoint]:
         for port, found in by_port.items()
         for host in _spellings(name, port, found.scheme)
     }
+
+
+def read_ports(context: Context) -> dict[int, Endpoint]:
+    """The endpoints that the stack's files show, by the port that compose publishes; their host is empty."""
+    by_port: dict[int, Endpoint] = {}
+    for port, endpoint in (*_behind_nginx(context), *_published(context)):
+        by_port.setdefault(port, endpoint)
+    return by_port
 
 
 def _spellings(name: str, port: int, scheme: str) -> Iterator[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from codemods.errors import ParseError
 from codemods.formats.comments import Comment
 from codemods.formats.quoting import Quoted
 
@@ -19,6 +20,7 @@ TEMPLATE = "\ufffc"
 """Stands for one `${…}`, `%{…}`, `$${…}` or `%%{…}` in a decoded string."""
 
 _CHARACTER = re.compile(r"\\u[0-9a-fA-F]{4}|\\U[0-9a-fA-F]{8}|\\.|.", re.DOTALL)
+_OPENING = re.compile(r"[$%]\{")
 _ESCAPES = {"\\n": "\n", "\\r": "\r", "\\t": "\t"}
 
 
@@ -148,6 +150,25 @@ class HclFile:
                 places.append(start)
             position = end
         return Quoted("".join(characters), (*places, string.end - 1))
+
+    def parts(self, string: String) -> list[str | tuple[int, int]]:
+        """What a string is made of: literal texts, escapes resolved, and the spans of its `${…}` and `%{…}`.
+
+        Raises ParseError where python-hcl2 does not tell a template from an escaped one.
+        """
+        found: list[str | tuple[int, int]] = []
+        position = string.start + 1
+        for start, end in (*string.templates, (string.end - 1, string.end - 1)):
+            found.append("".join(_character(one.group()) for one in _CHARACTER.finditer(self.text, position, start)))
+            position = end
+            if self.text.startswith(("$${", "%%{"), start):
+                found.append(self.text[start + 1 : start + 3])
+                position = start + 3
+                if _OPENING.search(self.text, position, end):
+                    raise ParseError("a template inside an escaped one cannot be read", start)
+            elif start < end:
+                found.append((start, end))
+        return [part for part in found if part]
 
     def comments_above(self, start: int) -> list[Comment]:
         """The comments on lines of their own directly above what begins its line at `start`, top down."""

@@ -50,27 +50,42 @@ class Command:
         return texts
 
 
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """What stands between words: `|`, `&&`, `;`, `(`, `>`, a line break; `start`-`end` is its source."""
+
+    text: str
+    start: int
+    end: int
+
+
 def read_commands(source: Quoted) -> list[Command]:
     """The simple commands of a command line, in order. Raises ParseError for quotes that are never closed."""
     commands = [Command("")]
     redirection = ""
-    for item in _tokens(source):
+    for item in tokens(source):
         if isinstance(item, Word):
             if redirection:
                 commands[-1].redirections.append((redirection, item))
             else:
                 commands[-1].words.append(item)
             redirection = ""
-        elif item[-1] in "<>-" or item.endswith((">&", "<&", ">|")):
-            redirection = item
+        elif redirects(item):
+            redirection = item.text
         elif commands[-1].words or commands[-1].redirections:
-            commands.append(Command(item))
-        elif item != "\n":
-            commands[-1].after = item
+            commands.append(Command(item.text))
+        elif item.text != "\n":
+            commands[-1].after = item.text
     return [command for command in commands if command.words or command.redirections]
 
 
-def _tokens(source: Quoted) -> Iterator[Word | str]:
+def redirects(operator: Operator) -> bool:
+    """Whether an operator redirects input or output to or from the word behind it."""
+    return operator.text[-1] in "<>-" or operator.text.endswith((">&", "<&", ">|"))
+
+
+def tokens(source: Quoted) -> Iterator[Word | Operator]:
+    """Words and operators, in order. Raises ParseError for quotes that are never closed."""
     text = source.text
     position = 0
     while position < len(text):
@@ -80,7 +95,7 @@ def _tokens(source: Quoted) -> Iterator[Word | str]:
             position = text.index("\n", position) if "\n" in text[position:] else len(text)
         elif operator := _OPERATOR.match(text, position):
             position = operator.end()
-            yield operator.group()
+            yield Operator(operator.group(), source.places[operator.start()], source.places[position])
         else:
             word, position = _word(source, position)
             yield word

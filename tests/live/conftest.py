@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.live import images
+from tests.live.controller import Controller
 from tests.live.deployment import Deployment, migrate
 from tests.live.lab import in_ci, missing, run
 from tests.live.machine import NAMESPACES, Dockerd, Machine
+from tests.live.vm import Vm, started_vms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def require(*binaries: str, root: bool = False) -> None:
@@ -71,3 +74,36 @@ def stack(dockerd: Dockerd, verified: Path) -> Deployment:
     deployment.lay(verified)
     deployment.up()
     return deployment
+
+
+@pytest.fixture(scope="module")
+def controller(tmp_path_factory: pytest.TempPathFactory) -> Controller:
+    """A user with a key of their own."""
+    require(*Controller.needs)
+    return Controller(tmp_path_factory.mktemp("controller") / "home")
+
+
+@contextlib.contextmanager
+def vms_for(controller: Controller, number: int) -> Iterator[list[Vm]]:
+    """That many VMs with docker, which let the user in and whose host keys the user knows."""
+    require(*Vm.needs, *Dockerd.needs, root=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="vms-", ignore_cleanup_errors=True) as directory,
+        started_vms(Path(directory), controller.key, number) as vms,
+    ):
+        controller.trust(*vms)
+        yield vms
+
+
+@pytest.fixture(scope="module")
+def start_vms(controller: Controller) -> Iterator[Callable[[int], list[Vm]]]:
+    """A function that starts that many VMs, which last as long as the module's tests."""
+    with contextlib.ExitStack() as stack:
+        yield lambda number: stack.enter_context(vms_for(controller, number))
+
+
+@pytest.fixture
+def new_vm(controller: Controller) -> Iterator[Vm]:
+    """A VM for one test."""
+    with vms_for(controller, 1) as [vm]:
+        yield vm

@@ -14,11 +14,13 @@ docker-compose  docker-compose
 docker-registry docker-registry
 nginx           nginx-light
 sshd            openssh-server
+sudo            sudo
 skopeo          skopeo
 busybox         busybox-static
 cron            cron
 htpasswd        apache2-utils
 iptables        iptables
+named           bind9
 '
 
 packages=$*

@@ -44,6 +44,11 @@ if [ "$1" = docker-cli-plugin-metadata ]; then
     exit
 fi
 shift
+# The real plugin says this at once; here it would take a second to load Python for it.
+if [ "$1" = version ]; then
+    echo "Docker Compose version 1.29"
+    exit
+fi
 exec docker-compose "$@"
 """
 
@@ -51,11 +56,11 @@ exec docker-compose "$@"
 class Machine(Process):
     """A host of its own; `directory` is where its places lie on this one."""
 
-    needs = ("unshare", "nsenter", "mount", "busybox")
+    needs: tuple[str, ...] = ("unshare", "nsenter", "mount", "busybox")
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, places: tuple[str, ...] = PLACES) -> None:
         self.directory = directory
-        boot = ["sh", "-c", BOOT, "machine", str(directory), *PLACES]
+        boot = ["sh", "-c", BOOT, "machine", str(directory), *places]
         super().__init__(["unshare", *NAMESPACES, *boot], directory / "machine.log", self.up)
 
     def up(self) -> bool:

@@ -12,10 +12,10 @@ from codemods.engine.context import Context
 from codemods.engine.edits import Edit
 from codemods.errors import CannotEdit
 from codemods.facts.compose import Service, is_registry_image
+from codemods.facts.docker_calls import DockerCall, calls, read_call, read_flat
 from codemods.facts.terraform import CronJob, TerraformFacts
 from codemods.formats.hcl import HclFile
 from codemods.formats.shell import Command, Word
-from codemods.rules.terraform.docker_calls import DockerCall, calls, read_call, read_flat
 
 MARKER = "garbage-collect"
 _DATA = "/var/lib/registry"

@@ -24,10 +24,10 @@ from codemods.engine.context import Context
 from codemods.engine.edits import Edit
 from codemods.engine.model import Finding, Impact, Role, rule
 from codemods.errors import CannotEdit
+from codemods.facts.docker_calls import calls
 from codemods.facts.terraform import TerraformFacts
 from codemods.repository import Document
 from codemods.rules.terraform.changes import written
-from codemods.rules.terraform.docker_calls import calls
 from codemods.rules.terraform.garbage import (
     Collection,
     commands_of,

@@ -1,0 +1,41 @@
+"""The ports whose health decides about a roll-out, as the repository describes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from codemods.facts.endpoints import read_ports
+from codemods.rollout.health import Target
+
+if TYPE_CHECKING:
+    from codemods.engine.context import Context
+    from codemods.facts.compose import Port
+    from codemods.rollout.services import Composition
+
+_ANY = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1", "[::]": "::1"}
+
+
+def find_targets(context: Context, composition: Composition) -> tuple[Target, ...]:
+    """Every TCP port that the stack publishes, in the order of compose."""
+    settings = context.settings.registry
+    names = tuple(dict.fromkeys(name for name in (settings.address or "localhost", settings.hostname) if name))
+    endpoints = read_ports(context)
+    return tuple(
+        Target(
+            port.published,
+            names,
+            address(port),
+            endpoint.scheme if endpoint else "http",
+            endpoint.service if endpoint else "",
+            endpoint is not None and context.takes_pushes(endpoint.service),
+        )
+        for service in composition.services
+        for port in service.ports
+        if port.protocol == "tcp"
+        for endpoint in [endpoints.get(port.published)]
+    )
+
+
+def address(port: Port) -> str:
+    """Where the machine itself finds a published port."""
+    return _ANY.get(port.address, port.address)
