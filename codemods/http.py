@@ -27,7 +27,6 @@ RETRIES = 2
 """Further tries after a connection that could not be made, as nothing has been sent then; of GET and HEAD also after
 one that was lost."""
 
-
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -141,8 +140,8 @@ class Client:
         try:
             with socket.create_connection(address, TIMEOUT) as plain, self._secured(plain) as connection:
                 connection.sendall("\r\n".join(lines).encode("ascii"))
-                status = connection.makefile("rb").readline(200).split()[1]
-                return int(status)
+                with connection.makefile("rb") as answer:
+                    return int(answer.readline(200).split()[1])
         except (OSError, ValueError, IndexError) as error:
             raise self.unreachable(error) from None
 

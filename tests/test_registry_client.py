@@ -272,6 +272,43 @@ def test_blobs_are_read_to_their_ends(sent: bytes, promised: int, reason: str) -
             registry.read_blob("app", blob)
 
 
+def test_blobs_on_a_storage_service() -> None:
+    """They are read where the registry says, without the login; a place that is none is told."""
+    content = b"content"
+    blob, headers = Descriptor(digest_of(content), 7, ""), {"WWW-Authenticate": 'Basic realm="registry"'}
+    place: list[str] = []
+
+    def registry(method: str, path: str, login: str) -> Answer:
+        return Answer(307, headers={"Location": place[0]}) if login == BASIC else Answer(401, headers=headers)
+
+    with serving(registry, lambda *_: Answer(body=content)) as [server, storage], client(server, PASSWORD) as ours:
+        place.append(f"{storage.url}/bucket/blob?signature=x")
+        assert ours.blob_size("app", blob.digest) is None
+        ours.read_blob("app", blob)
+        with pytest.raises(Broken, match="sends 7 of 8 bytes"):
+            ours.read_blob("app", Descriptor(blob.digest, 8, ""))
+        assert storage.asked == [("GET", "/bucket/blob?signature=x", "")] * 2
+        for place[0] in ("ftp://127.0.0.1/x", "http://[", "http://127.0.0.1:99999/"):
+            with pytest.raises(Broken, match="at no address"):
+                ours.read_blob("app", blob)
+
+
+def test_a_busy_registry_is_asked_again() -> None:
+    """Too many requests, and a start that is not over, pass; a push is never made twice."""
+    left = [2]
+
+    def answer(method: str, path: str, login: str) -> Answer:
+        left[0] -= 1
+        return Answer(429, headers={"Retry-After": "0"}) if left[0] >= 0 else Answer(body=b'{"tags": ["v1"]}')
+
+    with serving(answer) as [server], client(server) as registry:
+        assert registry.tags("app") == ["v1"]
+        left[0] = 1
+        with pytest.raises(RegistryError, match="429"):
+            upload_blob(registry, "app", b"x")
+        assert len(server.asked) == 4
+
+
 def test_a_lost_connection() -> None:
     """A GET is asked again, as servers close kept connections at any time; a POST is not, as it may have been done."""
     left = [2]

@@ -110,8 +110,10 @@ def _look(cache: Cache, registry: RegistryClient) -> tuple[str, str]:
     try:
         manifest = registry.manifest(repository, tag)
     except Broken as broken:
+        if registry.digest(repository, tag) is not None:
+            return f"it is damaged: {broken}", ""
         by = "no build has written it yet" if cache.writers else "no pipeline of this repository writes it"
-        return f"{broken}: {by} ({cache.where})", ""
+        return f"it is not there: {by} ({cache.where})", ""
     walk = Walk(_OneTag(registry, repository, tag))
     damage = list(walk.damage())
     configs = list(_configs(registry, repository, manifest))
