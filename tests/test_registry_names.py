@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codemods.facts.pipelines import Build, read_builds
+from codemods.facts.references import split_repository
 from codemods.registry.caches import named_caches
 from codemods.registry.names import is_known, newest, tag_form, tags_of, variants
-from codemods.registry.places import split_repository
 from codemods.registry.words import in_bytes, in_time
 from codemods.repository import Document
 

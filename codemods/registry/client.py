@@ -43,7 +43,7 @@ _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _BUSY = (429, 502, 503)
 LONGEST_WAIT = 5.0
-"""Seconds that a registry may ask us to wait before the next try."""
+"""Seconds that a registry may ask us to wait before another try; when it asks for more there is none."""
 
 # Of a 500 the registry itself is the author: it met something in its storage that it cannot read.
 _BROKEN = (404, 500)
@@ -93,7 +93,10 @@ class RegistryClient:
             if answer.status_code not in _BUSY:
                 break
             wanted = answer.headers.get("Retry-After", "")
-            time.sleep(min(float(wanted), LONGEST_WAIT) if wanted.isdecimal() else 0.3)
+            wait = float(wanted) if wanted.isdecimal() else 0.3
+            if wait > LONGEST_WAIT:
+                break
+            time.sleep(wait)
             answer = self.client.request(method, path, headers=headers, **body)
         return answer
 
@@ -113,6 +116,13 @@ class RegistryClient:
         for page in self._pages(_path(repository, "tags", "list"), _pull(repository)):
             found += _names(page, "tags", _TAG)
         return found
+
+    def has_repository(self, repository: str) -> bool:
+        """Whether the registry knows a repository."""
+        answer = self.send("GET", _path(repository, "tags", "list"), scope=_pull(repository))
+        if answer.status_code not in (200, 404):
+            raise RegistryError(f"{self.name}/{repository}", answer)
+        return answer.status_code == 200
 
     def _pages(self, path: str, scope: str) -> Iterator[dict[str, Any]]:
         seen = set()

@@ -88,8 +88,8 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def certificates(directory: Path) -> Path:
-    """An authority (ca.pem) and what it gives the registry's name (server.pem, server.key)."""
+def certificates(directory: Path, name: str = f"DNS:{HOSTNAME}") -> Path:
+    """An authority (ca.pem) and what it gives a name (server.pem, server.key)."""
     directory.mkdir()
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     root = ["-keyout", f"{directory}/ca.key", "-out", f"{directory}/ca.pem", "-subj", "/CN=Test CA"]
@@ -97,7 +97,7 @@ def certificates(directory: Path) -> Path:
     run(["openssl", "req", "-x509", *key, *root, *constraints, "-days", "2"])
     server = ["-keyout", f"{directory}/server.key", "-out", f"{directory}/server.pem", "-subj", f"/CN={HOSTNAME}"]
     authority = ["-CA", f"{directory}/ca.pem", "-CAkey", f"{directory}/ca.key", "-days", "2"]
-    names = ["-addext", f"subjectAltName=DNS:{HOSTNAME}", "-addext", "basicConstraints=CA:FALSE"]
+    names = ["-addext", f"subjectAltName={name}", "-addext", "basicConstraints=CA:FALSE"]
     run(["openssl", "req", "-x509", *key, *server, *authority, *names])
     return directory
 
