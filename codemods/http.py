@@ -59,6 +59,7 @@ class Client:
         self._host = httpx.URL(self.url).netloc.decode()
         self._name = httpx.URL(self.url).host
         self._base = self.url
+        self._timeout = timeout
         if connect_to:
             self._base = str(httpx.URL(self.url).copy_with(host=connect_to)).rstrip("/")
         self._tls: ssl.SSLContext | None = None
@@ -129,7 +130,8 @@ class Client:
     def would_take(self, method: str, path: str, size: int, headers: Mapping[str, str]) -> int:
         """The status that the head of a request gets whose body has `size` bytes: 100 when the server would take it.
 
-        Nothing of the body is sent, and the connection is closed. Raises Unreachable.
+        Nothing of the body is sent, and the connection is closed. A server may wait for the body without a word; that
+        counts as 100 (RFC 9110, 10.1.1). Raises Unreachable.
         """
         import httpx
 
@@ -138,10 +140,9 @@ class Client:
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
         address = (there.host, there.port or _PORTS[there.scheme])
         try:
-            with socket.create_connection(address, TIMEOUT) as plain, self._secured(plain) as connection:
+            with socket.create_connection(address, self._timeout) as plain, self._secured(plain) as connection:
                 connection.sendall("\r\n".join(lines).encode("ascii"))
-                with connection.makefile("rb") as answer:
-                    return int(answer.readline(200).split()[1])
+                return _status(connection)
         except (OSError, ValueError, IndexError) as error:
             raise self.unreachable(error) from None
 
@@ -156,6 +157,15 @@ class Client:
     def unreachable(self, error: Exception) -> Unreachable:
         """What became of a request, in one line."""
         return Unreachable(f"{self.origin}: {_reason(error)}")
+
+
+def _status(connection: socket.socket) -> int:
+    """The status with which an answer begins; 100 when there is none in time."""
+    try:
+        with connection.makefile("rb") as answer:
+            return int(answer.readline(200).split()[1])
+    except TimeoutError:
+        return 100
 
 
 def _reason(error: Exception) -> str:

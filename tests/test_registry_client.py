@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Barrier, Thread
 from types import MappingProxyType, TracebackType
 from typing import NamedTuple, Self
 
@@ -198,6 +200,31 @@ def test_the_login_is_sent_when_it_is_asked_for() -> None:
             registry.tags("app")
         assert [login for _, _, login in server.asked] == ["", BASIC]
     assert PASSWORD not in str(error.value)
+
+
+def test_many_threads_meet_the_first_challenge_at_once() -> None:
+    """None of them takes the login that another one has sent meanwhile for a refused one."""
+    together = Barrier(8)
+
+    def answer(method: str, path: str, login: str) -> Answer:
+        if login == BASIC:
+            return Answer(body=b'{"tags": ["v1"]}')
+        together.wait(10)
+        return Answer(401, headers={"WWW-Authenticate": 'Basic realm="registry"'})
+
+    with serving(answer) as [server], client(server, PASSWORD) as registry, ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(registry.tags, ["app"] * 8)) == [["v1"]] * 8
+
+
+def test_a_server_that_waits_for_the_body_would_take_it() -> None:
+    """A word that it would not comes at once; silence is consent."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        with Client(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.2) as patient:
+            assert patient.would_take("PUT", "/", 10**9, {}) == 100
+        with pytest.raises(Unreachable), Client("http://127.0.0.1:1") as nobody:
+            nobody.would_take("PUT", "/", 10**9, {})
 
 
 @pytest.mark.parametrize(

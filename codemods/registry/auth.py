@@ -36,16 +36,18 @@ class Authorization:
         value = self._basic or self._tokens.get(scope, "")
         return {"Authorization": value} if value else {}
 
-    def learn(self, challenge: str, scope: str) -> bool:
-        """Whether there is something new to send after a 401 with this WWW-Authenticate. Raises Unreachable."""
+    def learn(self, challenge: str, scope: str, refused: dict[str, str]) -> bool:
+        """Whether another try is worth it after a 401 with this WWW-Authenticate. Raises Unreachable."""
+        if self.headers(scope) != refused:  # another thread has learned it meanwhile
+            return True
         kind = challenge.partition(" ")[0].lower()
-        if kind == "basic" and self.credentials and not self._basic:
+        if kind == "basic" and self.credentials:
             self._basic = _basic(self.credentials)
-            return True
-        if kind == "bearer" and (token := self._token(dict(_PARAMETER.findall(challenge)), scope)):
+            return self.headers(scope) != refused
+        token = self._token(dict(_PARAMETER.findall(challenge)), scope) if kind == "bearer" else ""
+        if token:
             self._tokens[scope] = f"Bearer {token}"
-            return True
-        return False
+        return bool(token)
 
     def _token(self, challenge: dict[str, str], scope: str) -> str:
         """The token that a challenge asks for; empty when none is given for our login, or without one."""

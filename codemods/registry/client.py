@@ -80,9 +80,10 @@ class RegistryClient:
     ) -> httpx.Response:
         """One request, with the login that the registry asks for, if there is one. Raises Unreachable."""
         fields = {"Accept-Encoding": "identity", **(headers or {})}
-        answer = self._patiently(method, path, {**fields, **self.authorization.headers(scope)}, body)
+        given = self.authorization.headers(scope)
+        answer = self._patiently(method, path, {**fields, **given}, body)
         challenge = answer.headers.get("WWW-Authenticate", "")
-        if answer.status_code != 401 or not self.authorization.learn(challenge, scope):
+        if answer.status_code != 401 or not self.authorization.learn(challenge, scope, given):
             return answer
         return self._patiently(method, path, {**fields, **self.authorization.headers(scope)}, body)
 
