@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import ssl
 import time
 from collections.abc import Mapping
@@ -25,6 +26,8 @@ TIMEOUT = 10.0
 RETRIES = 2
 """Further tries after a connection that could not be made, as nothing has been sent then; of GET and HEAD also after
 one that was lost."""
+
+_PORTS = {"http": 80, "https": 443}
 
 
 class Unreachable(CodemodError):
@@ -56,17 +59,18 @@ class Client:
         self._host = httpx.URL(self.url).netloc.decode()
         self._name = httpx.URL(self.url).host
         self._base = self.url
+        self._timeout = timeout
         if connect_to:
             self._base = str(httpx.URL(self.url).copy_with(host=connect_to)).rstrip("/")
-        verify: ssl.SSLContext | bool = True
+        self._tls: ssl.SSLContext | None = None
         if self.url.startswith("https:"):
             try:
-                verify = ssl.create_default_context(cafile=ca or None)
+                self._tls = ssl.create_default_context(cafile=ca or None)
             except OSError as error:
                 raise CodemodError(f"{ca}: no certificate can be read from it: {error.strerror or error}") from None
         self._client = httpx.Client(
             headers=dict(headers or {}),
-            verify=verify,
+            verify=self._tls or True,
             timeout=timeout,
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             follow_redirects=False,
@@ -123,6 +127,28 @@ class Client:
                 time.sleep(0.2 * (attempt + 1))
         raise AssertionError("unreachable")
 
+    def would_take(self, method: str, path: str, size: int, headers: Mapping[str, str]) -> int:
+        """The status that the head of a request gets whose body has `size` bytes: 100 when the server would take it.
+
+        Nothing of the body is sent, and the connection is closed. A server may wait for the body without a word; that
+        counts as 100 (RFC 9110, 10.1.1). Raises Unreachable.
+        """
+        import httpx
+
+        there = httpx.URL(self._base)
+        fields = {"Host": self._host, **headers, "Content-Length": str(size), "Expect": "100-continue"}
+        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
+        address = (there.host, there.port or _PORTS[there.scheme])
+        try:
+            with socket.create_connection(address, self._timeout) as plain, self._secured(plain) as connection:
+                connection.sendall("\r\n".join(lines).encode("ascii"))
+                return _status(connection)
+        except (OSError, ValueError, IndexError) as error:
+            raise self.unreachable(error) from None
+
+    def _secured(self, connection: socket.socket) -> socket.socket:
+        return self._tls.wrap_socket(connection, server_hostname=self._name) if self._tls else connection
+
     def _build(self, method: str, path: str, headers: Mapping[str, str] | None, body: dict[str, Any]) -> httpx.Request:
         extensions = {"sni_hostname": self._name}
         fields = {"Host": self._host, **(headers or {})}
@@ -131,6 +157,15 @@ class Client:
     def unreachable(self, error: Exception) -> Unreachable:
         """What became of a request, in one line."""
         return Unreachable(f"{self.origin}: {_reason(error)}")
+
+
+def _status(connection: socket.socket) -> int:
+    """The status with which an answer begins; 100 when there is none in time."""
+    try:
+        with connection.makefile("rb") as answer:
+            return int(answer.readline(200).split()[1])
+    except TimeoutError:
+        return 100
 
 
 def _reason(error: Exception) -> str:

@@ -10,6 +10,7 @@ import re
 import ssl
 import sys
 from dataclasses import dataclass, field
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -17,6 +18,9 @@ from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+
+MANIFEST = {"schemaVersion": 2}
 
 
 @dataclass
@@ -83,6 +87,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.send(404, {"message": "page not found"})
 
+    do_HEAD = do_GET
+
     def hub(self, repository: str, tag: str | None) -> None:
         """Docker Hub hides private repositories from those who are not logged in."""
         tags = self.store.tags.get(repository)
@@ -112,7 +118,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif tag not in (tags or ()):
             self.refuse(404, "MANIFEST_UNKNOWN")
         else:
-            self.send(200, {"schemaVersion": 2})
+            self.send(
+                200, MANIFEST, Docker_Content_Digest=f"sha256:{sha256(json.dumps(MANIFEST).encode()).hexdigest()}"
+            )
 
     def token(self, query: dict[str, list[str]]) -> None:
         if query.get("service") != ["registry.example.org"] or not query.get("scope", [""])[0].endswith(":pull"):
@@ -131,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, text in {"Content_Type": "application/json", "Content_Length": str(len(body)), **headers}.items():
             self.send_header(name.replace("_", "-"), text)
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(b"" if self.command == "HEAD" else body)
 
 
 def serve(port: str, certificate: str, key: str, *images: str) -> None:

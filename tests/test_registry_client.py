@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from types import MappingProxyType
-from typing import NamedTuple
+from threading import Barrier, Thread
+from types import MappingProxyType, TracebackType
+from typing import NamedTuple, Self
 
 import pytest
 
@@ -43,6 +45,18 @@ class Server:
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
         self.url = f"http://127.0.0.1:{self.http.server_port}"
 
+    def __enter__(self) -> Self:
+        self.thread = Thread(target=self.http.serve_forever, args=(0.02,))
+        self.thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.http.shutdown()
+        self.thread.join()
+        self.http.server_close()
+
     def handler(self) -> type[BaseHTTPRequestHandler]:
         server = self
 
@@ -75,12 +89,7 @@ class Server:
 def serving(*answers: Callable[[str, str, str], Answer]) -> Iterator[list[Server]]:
     """Servers, one for each function."""
     with ExitStack() as stack:
-        servers = [Server(answer) for answer in answers]
-        for server in servers:
-            stack.enter_context(server.http)
-            Thread(target=server.http.serve_forever, args=(0.02,), daemon=True).start()
-            stack.callback(server.http.shutdown)
-        yield servers
+        yield [stack.enter_context(Server(answer)) for answer in answers]
 
 
 def client(server: Server, password: str = "") -> RegistryClient:
@@ -153,26 +162,6 @@ def challenge(realm: str) -> dict[str, str]:
     return {"WWW-Authenticate": f'Bearer realm="{realm}",service="registry",scope="repository:app:pull"'}
 
 
-def test_a_token_of_another_server_is_asked_for_without_the_login() -> None:
-    """The token goes to the registry and the login to nobody; an old token is replaced."""
-    valid = ["t1"]
-
-    def realm(method: str, path: str, login: str) -> Answer:
-        return Answer(body=json.dumps({"token": valid[0]}).encode())
-
-    def registry(method: str, path: str, login: str) -> Answer:
-        if login == f"Bearer {valid[0]}":
-            return Answer(body=b'{"tags": ["v1"]}')
-        return Answer(401, headers=challenge(f"{other.url}/token"))
-
-    with serving(registry, realm) as [server, other], client(server, PASSWORD) as ours:
-        assert ours.tags("app") == ["v1"]
-        valid[0] = "t2"
-        assert ours.tags("app") == ["v1"]
-        assert other.asked == [("GET", "/token?service=registry&scope=repository%3Aapp%3Apull", "")] * 2
-        assert [login for _, _, login in server.asked] == ["", "Bearer t1", "Bearer t1", "Bearer t2"]
-
-
 def test_a_token_of_the_same_server_is_asked_for_with_the_login() -> None:
     """Some registries have their realm beside them, and give a token for private images to those who log in."""
 
@@ -188,15 +177,17 @@ def test_a_token_of_the_same_server_is_asked_for_with_the_login() -> None:
         url.append(server.url)
         with client(server, PASSWORD) as ours:
             assert ours.tags("app") == []
-        with client(server) as ours, pytest.raises(CodemodError, match=r"gives no token \(403\)"):
+        with client(server) as ours, pytest.raises(RegistryError, match=r"it asks for a login \(401\)"):
             ours.tags("app")
 
 
-@pytest.mark.parametrize("realm", ["", "file:///etc/passwd", "//", "ftp://127.0.0.1/x", "http://"])
-def test_a_realm_that_is_no_address(realm: str) -> None:
-    """It is told, and nothing is asked there."""
+@pytest.mark.parametrize(
+    "realm", ["", "file:///etc/passwd", "//", "ftp://127.0.0.1/x", "http://", "http://[", "http://127.0.0.2:1/"]
+)
+def test_a_realm_that_is_not_asked(realm: str) -> None:
+    """No address, or another server without TLS: a registry cannot send us anywhere it likes."""
     with serving(lambda *_: Answer(401, headers=challenge(realm))) as [server], client(server) as registry:
-        with pytest.raises(CodemodError, match="names no place that gives one"):
+        with pytest.raises(RegistryError, match="it asks for a login"):
             registry.tags("app")
         assert [path for _, path, _ in server.asked] == ["/v2/app/tags/list"]
 
@@ -209,6 +200,31 @@ def test_the_login_is_sent_when_it_is_asked_for() -> None:
             registry.tags("app")
         assert [login for _, _, login in server.asked] == ["", BASIC]
     assert PASSWORD not in str(error.value)
+
+
+def test_many_threads_meet_the_first_challenge_at_once() -> None:
+    """None of them takes the login that another one has sent meanwhile for a refused one."""
+    together = Barrier(8)
+
+    def answer(method: str, path: str, login: str) -> Answer:
+        if login == BASIC:
+            return Answer(body=b'{"tags": ["v1"]}')
+        together.wait(10)
+        return Answer(401, headers={"WWW-Authenticate": 'Basic realm="registry"'})
+
+    with serving(answer) as [server], client(server, PASSWORD) as registry, ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(registry.tags, ["app"] * 8)) == [["v1"]] * 8
+
+
+def test_a_server_that_waits_for_the_body_would_take_it() -> None:
+    """A word that it would not comes at once; silence is consent."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        with Client(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.2) as patient:
+            assert patient.would_take("PUT", "/", 10**9, {}) == 100
+        with pytest.raises(Unreachable), Client("http://127.0.0.1:1") as nobody:
+            nobody.would_take("PUT", "/", 10**9, {})
 
 
 @pytest.mark.parametrize(
@@ -270,6 +286,43 @@ def test_blobs_are_read_to_their_ends(sent: bytes, promised: int, reason: str) -
             return
         with pytest.raises(Broken, match=reason):
             registry.read_blob("app", blob)
+
+
+def test_blobs_on_a_storage_service() -> None:
+    """They are read where the registry says, without the login; a place that is none is told."""
+    content = b"content"
+    blob, headers = Descriptor(digest_of(content), 7, ""), {"WWW-Authenticate": 'Basic realm="registry"'}
+    place: list[str] = []
+
+    def registry(method: str, path: str, login: str) -> Answer:
+        return Answer(307, headers={"Location": place[0]}) if login == BASIC else Answer(401, headers=headers)
+
+    with serving(registry, lambda *_: Answer(body=content)) as [server, storage], client(server, PASSWORD) as ours:
+        place.append(f"{storage.url}/bucket/blob?signature=x")
+        assert ours.blob_size("app", blob.digest) is None
+        ours.read_blob("app", blob)
+        with pytest.raises(Broken, match="sends 7 of 8 bytes"):
+            ours.read_blob("app", Descriptor(blob.digest, 8, ""))
+        assert storage.asked == [("GET", "/bucket/blob?signature=x", "")] * 2
+        for place[0] in ("ftp://127.0.0.1/x", "http://[", "http://127.0.0.1:99999/"):
+            with pytest.raises(Broken, match="at no address"):
+                ours.read_blob("app", blob)
+
+
+def test_a_busy_registry_is_asked_again() -> None:
+    """Too many requests, and a start that is not over, pass; a push is never made twice."""
+    left = [2]
+
+    def answer(method: str, path: str, login: str) -> Answer:
+        left[0] -= 1
+        return Answer(429, headers={"Retry-After": "0"}) if left[0] >= 0 else Answer(body=b'{"tags": ["v1"]}')
+
+    with serving(answer) as [server], client(server) as registry:
+        assert registry.tags("app") == ["v1"]
+        left[0] = 1
+        with pytest.raises(RegistryError, match="429"):
+            upload_blob(registry, "app", b"x")
+        assert len(server.asked) == 4
 
 
 def test_a_lost_connection() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from codemods.facts.images import canonical
 from codemods.facts.pipelines import Build, texts
-from codemods.facts.references import registry_of
+from codemods.facts.references import split_repository
 from codemods.formats.yaml import text_of
 
 if TYPE_CHECKING:
@@ -53,10 +53,6 @@ def pushed_tags(build: Build) -> list[str]:
 
 
 def _image(name: str, tag: str) -> PushedImage:
-    host = registry_of(name)
     short = canonical(name)
-    if host is None:
-        return PushedImage(f"{name}:{tag}", "", "", tag)
-    if host != "docker.io":
-        return PushedImage(f"{short}:{tag}", host, short.partition("/")[2], tag)
-    return PushedImage(f"{short}:{tag}", host, short if "/" in short else f"library/{short}", tag)
+    host, repository = split_repository(short)
+    return PushedImage(f"{short}:{tag}", host, repository if host else "", tag)

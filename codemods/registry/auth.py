@@ -1,7 +1,7 @@
 """The login that a registry asks for in a 401: Basic, or a token from the realm that it names.
 
-A realm on another server than the registry's is asked without credentials: the public registries give everyone a
-token for what is public.
+A realm on another server than the registry's is asked without credentials, and over https only: the public registries
+give everyone a token for what is public.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from base64 import b64encode
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from codemods.errors import CodemodError
 from codemods.http import Client
 from codemods.registry.answers import address_of
 
@@ -37,31 +36,32 @@ class Authorization:
         value = self._basic or self._tokens.get(scope, "")
         return {"Authorization": value} if value else {}
 
-    def learn(self, challenge: str, scope: str) -> bool:
-        """Whether there is something new to send after a 401 with this WWW-Authenticate. Raises CodemodError."""
+    def learn(self, challenge: str, scope: str, refused: dict[str, str]) -> bool:
+        """Whether another try is worth it after a 401 with this WWW-Authenticate. Raises Unreachable."""
+        if self.headers(scope) != refused:  # another thread has learned it meanwhile
+            return True
         kind = challenge.partition(" ")[0].lower()
-        if kind == "basic" and self.credentials and not self._basic:
+        if kind == "basic" and self.credentials:
             self._basic = _basic(self.credentials)
-            return True
-        if kind == "bearer":
-            self._tokens[scope] = f"Bearer {self._token(dict(_PARAMETER.findall(challenge)), scope)}"
-            return True
-        return False
+            return self.headers(scope) != refused
+        token = self._token(dict(_PARAMETER.findall(challenge)), scope) if kind == "bearer" else ""
+        if token:
+            self._tokens[scope] = f"Bearer {token}"
+        return bool(token)
 
     def _token(self, challenge: dict[str, str], scope: str) -> str:
+        """The token that a challenge asks for; empty when none is given for our login, or without one."""
         origin, path = address_of("", challenge.get("realm", ""))
-        if not origin:
-            raise CodemodError(f"{self.client.origin}: it asks for a token and names no place that gives one")
+        if origin != self.client.origin and not origin.startswith("https:"):
+            return ""
         query = {name: value for name, value in {"service": challenge.get("service"), "scope": scope}.items() if value}
         answer = self._ask(origin, path, query)
         try:
             content = answer.json() if answer.status_code == 200 else {}
         except ValueError:
-            content = {}
+            return ""
         token = content.get("token") or content.get("access_token") if isinstance(content, dict) else None
-        if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
-            raise CodemodError(f"{self.client.origin}: {origin} gives no token ({answer.status_code})")
-        return token
+        return token if isinstance(token, str) and re.fullmatch(r"[!-~]+", token) else ""
 
     def _ask(self, origin: str, path: str, query: dict[str, str]) -> httpx.Response:
         path, _, given = path.partition("?")

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from codemods.engine.report.model import CheckResult, CheckState, count
 from codemods.errors import CodemodError
 from codemods.facts.images import canonical
-from codemods.facts.references import cache_entries, written_caches
+from codemods.facts.references import cache_entries, split_repository, written_caches
 from codemods.http import Unreachable
 from codemods.registry.integrity import Walk
 from codemods.registry.manifest import DOCKER_LIST, OCI_INDEX, Broken, Descriptor, Manifest
 from codemods.registry.names import is_known, variants
-from codemods.registry.places import open_private, open_public, split_repository
+from codemods.registry.places import open_private, open_public
 from codemods.registry.words import in_bytes, in_time
 
 if TYPE_CHECKING:
@@ -110,8 +110,10 @@ def _look(cache: Cache, registry: RegistryClient) -> tuple[str, str]:
     try:
         manifest = registry.manifest(repository, tag)
     except Broken as broken:
+        if registry.digest(repository, tag) is not None:
+            return f"it is damaged: {broken}", ""
         by = "no build has written it yet" if cache.writers else "no pipeline of this repository writes it"
-        return f"{broken}: {by} ({cache.where})", ""
+        return f"it is not there: {by} ({cache.where})", ""
     walk = Walk(_OneTag(registry, repository, tag))
     damage = list(walk.damage())
     configs = list(_configs(registry, repository, manifest))

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 from codemods.errors import CodemodError
-from codemods.http import RETRIES
+from codemods.http import RETRIES, Client
 from codemods.registry.answers import RegistryError, address_of, reason_of
 from codemods.registry.auth import Authorization
 from codemods.registry.manifest import (
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     import httpx
 
     from codemods.credentials import Credentials
-    from codemods.http import Client
 
 VERSION_HEADER = "Docker-Distribution-Api-Version"
 _ACCEPT = {"Accept": ", ".join(MANIFEST_TYPES)}
@@ -44,10 +43,12 @@ _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _BUSY = (429, 502, 503)
 LONGEST_WAIT = 5.0
-"""Seconds that a registry may ask us to wait before the next try."""
+"""Seconds that a registry may ask us to wait before another try; when it asks for more there is none."""
 
 # Of a 500 the registry itself is the author: it met something in its storage that it cannot read.
 _BROKEN = (404, 500)
+# A blob on a storage service: it is read there, without our login.
+_ELSEWHERE = (302, 303, 307)
 
 
 class RegistryClient:
@@ -59,7 +60,7 @@ class RegistryClient:
     def __init__(self, client: Client, credentials: Credentials | None = None) -> None:
         self.client = client
         self.credentials = credentials
-        self._authorization = Authorization(client, credentials)
+        self.authorization = Authorization(client, credentials)
 
     def __enter__(self) -> Self:
         return self
@@ -79,13 +80,12 @@ class RegistryClient:
     ) -> httpx.Response:
         """One request, with the login that the registry asks for, if there is one. Raises Unreachable."""
         fields = {"Accept-Encoding": "identity", **(headers or {})}
-        given = self._authorization.headers(scope)
-        answer = self.client.request(method, path, headers={**fields, **given}, **body)
-        if answer.status_code != 401 or not self._authorization.learn(
-            answer.headers.get("WWW-Authenticate", ""), scope
-        ):
+        given = self.authorization.headers(scope)
+        answer = self._patiently(method, path, {**fields, **given}, body)
+        challenge = answer.headers.get("WWW-Authenticate", "")
+        if answer.status_code != 401 or not self.authorization.learn(challenge, scope, given):
             return answer
-        return self._patiently(method, path, {**fields, **self._authorization.headers(scope)}, body)
+        return self._patiently(method, path, {**fields, **self.authorization.headers(scope)}, body)
 
     def _patiently(self, method: str, path: str, headers: dict[str, str], body: dict[str, Any]) -> httpx.Response:
         """Ask again for what can be asked twice, when the registry is busy or just starts."""
@@ -94,7 +94,10 @@ class RegistryClient:
             if answer.status_code not in _BUSY:
                 break
             wanted = answer.headers.get("Retry-After", "")
-            time.sleep(min(float(wanted), LONGEST_WAIT) if wanted.isdecimal() else 0.3)
+            wait = float(wanted) if wanted.isdecimal() else 0.3
+            if wait > LONGEST_WAIT:
+                break
+            time.sleep(wait)
             answer = self.client.request(method, path, headers=headers, **body)
         return answer
 
@@ -114,6 +117,13 @@ class RegistryClient:
         for page in self._pages(_path(repository, "tags", "list"), _pull(repository)):
             found += _names(page, "tags", _TAG)
         return found
+
+    def has_repository(self, repository: str) -> bool:
+        """Whether the registry knows a repository."""
+        answer = self.send("GET", _path(repository, "tags", "list"), scope=_pull(repository))
+        if answer.status_code not in (200, 404):
+            raise RegistryError(f"{self.name}/{repository}", answer)
+        return answer.status_code == 200
 
     def _pages(self, path: str, scope: str) -> Iterator[dict[str, Any]]:
         seen = set()
@@ -165,8 +175,8 @@ class RegistryClient:
         answer = self.send("HEAD", _path(repository, "blobs", digest), scope=_pull(repository))
         if answer.status_code in _BROKEN:
             raise Broken(_not_there(answer, "the blob"))
-        if answer.status_code in (302, 303, 307):
-            return None  # it lies on a storage service, to which no login of ours may go
+        if answer.status_code in _ELSEWHERE:
+            return None
         if answer.status_code != 200:
             raise RegistryError(f"{self.name}/{repository}, blob {digest}", answer)
         length = answer.headers.get("Content-Length", "")
@@ -174,26 +184,18 @@ class RegistryClient:
 
     def read_blob(self, repository: str, blob: Descriptor) -> None:
         """Read a blob to its end, a piece at a time. Raises Broken when it is not what its digest names."""
-        import httpx
-
-        hashed, size = hashlib.new(blob.digest.partition(":")[0]), 0
+        self.blob_size(repository, blob.digest)  # with a login that is not too old
         path, scope = _path(repository, "blobs", blob.digest), _pull(repository)
-        headers = {"Accept-Encoding": "identity", **self._authorization.headers(scope)}
+        headers = {"Accept-Encoding": "identity", **self.authorization.headers(scope)}
         with self.client.stream("GET", path, headers=headers) as answer:
-            if answer.status_code != 200:
-                answer.read()
-                raise Broken(_not_there(answer, "the blob"))
-            try:
-                for piece in answer.iter_bytes():
-                    hashed.update(piece)
-                    size += len(piece)
-            except httpx.RemoteProtocolError:
-                pass  # it promised more than it sent
-        if size != blob.size:
-            advice = "" if size else "; restart it after every collection, and push again"
-            raise Broken(f"the registry says that it has the blob, and sends {size} of {blob.size} bytes{advice}")
-        if hashed.hexdigest() != blob.digest.partition(":")[2]:
-            raise Broken("the blob's content does not match its digest")
+            if answer.status_code not in _ELSEWHERE:
+                _read(answer, blob)
+                return
+            origin, there = address_of(self.name + path, answer.headers.get("Location", ""))
+        if not origin:
+            raise Broken("the blob cannot be read: it is said to lie elsewhere, at no address")
+        with Client(origin) as storage, storage.stream("GET", there) as answer:
+            _read(answer, blob)
 
     def blob(self, repository: str, blob: Descriptor) -> bytes:
         """A small blob. Raises Broken."""
@@ -215,6 +217,27 @@ def _path(repository: str, part: str, reference: str) -> str:
 
 def _pull(repository: str) -> str:
     return f"repository:{repository}:pull"
+
+
+def _read(answer: httpx.Response, blob: Descriptor) -> None:
+    """Read an answer to its end and compare it with what a blob should be. Raises Broken."""
+    import httpx
+
+    if answer.status_code != 200:
+        answer.read()
+        raise Broken(_not_there(answer, "the blob"))
+    hashed, size = hashlib.new(blob.digest.partition(":")[0]), 0
+    try:
+        for piece in answer.iter_bytes():
+            hashed.update(piece)
+            size += len(piece)
+    except httpx.RemoteProtocolError:
+        pass  # it promised more than it sent
+    if size != blob.size:
+        advice = "" if size else "; restart it after every collection, and push again"
+        raise Broken(f"the registry says that it has the blob, and sends {size} of {blob.size} bytes{advice}")
+    if hashed.hexdigest() != blob.digest.partition(":")[2]:
+        raise Broken("the blob's content does not match its digest")
 
 
 def _not_there(answer: httpx.Response, what: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from codemods.cli.progress import progress
@@ -11,6 +10,7 @@ from codemods.errors import CodemodError
 from codemods.facts.pushed import PushedImage, pushed_images
 from codemods.facts.references import DOCKER_HUB
 from codemods.http import Unreachable
+from codemods.registry.places import is_loopback
 from codemods.registry.public import Answer, Distribution, DockerHub, PublicRegistry
 
 if TYPE_CHECKING:
@@ -80,14 +80,5 @@ def registry_at(host: str, context: Context) -> PublicRegistry:
     if host == DOCKER_HUB:
         return DockerHub()
     endpoint = context.endpoints.get(host)
-    scheme = endpoint.scheme if endpoint else "http" if _is_loopback(host) else "https"
+    scheme = endpoint.scheme if endpoint else "http" if is_loopback(host) else "https"
     return Distribution(f"{scheme}://{host}")
-
-
-def _is_loopback(host: str) -> bool:
-    """Whether BuildKit takes a registry for plain http without being told (facts 31)."""
-    name = host.rpartition(":")[0] or host
-    try:
-        return ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        return name == "localhost"

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from codemods.engine.report.model import CheckResult, CheckState, count
 from codemods.errors import CodemodError
 from codemods.facts.images import canonical
+from codemods.facts.references import split_repository
 from codemods.http import Unreachable
 from codemods.registry.names import is_known, newest, tag_form, tags_of, variants
-from codemods.registry.places import CONNECTIONS, open_private, open_public, split_repository
+from codemods.registry.places import CONNECTIONS, open_private, open_public
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

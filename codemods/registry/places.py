@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from codemods.credentials import find_credentials, origin_of
 from codemods.errors import CodemodError
-from codemods.facts.references import DOCKER_HUB, registry_of
+from codemods.facts.references import DOCKER_HUB
 from codemods.http import TIMEOUT, Client, Unreachable
 from codemods.registry.client import RegistryClient
 
@@ -120,7 +120,7 @@ def open_public(session: Session, hosts: Iterable[str]) -> Iterator[dict[str, Re
     try:
         for host in dict.fromkeys(hosts):
             schemes = [endpoints[host].scheme] if host in endpoints else ["https"]
-            found[host] = _reach(host, [*schemes, "http"] if _is_loopback(host) else schemes)
+            found[host] = _reach(host, [*schemes, "http"] if is_loopback(host) else schemes)
         yield found
     finally:
         for registry in found.values():
@@ -145,16 +145,8 @@ def _reach(host: str, schemes: list[str]) -> RegistryClient | Unreachable:
     return failures[0]
 
 
-def split_repository(repository: str) -> tuple[str, str]:
-    """Host and name of a repository without tag, as the API of its registry takes them."""
-    host = registry_of(repository) or ""
-    first, slash, rest = repository.partition("/")
-    has_host = slash and ("." in first or ":" in first or first == "localhost")
-    name = rest if has_host else repository
-    return host, f"library/{name}" if host == DOCKER_HUB and "/" not in name else name
-
-
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a registry is on this machine: Docker and BuildKit then take it for plain http, too (facts 31)."""
     name = urlsplit(f"//{host}").hostname or ""
     try:
         return name == "localhost" or ip_address(name).is_loopback

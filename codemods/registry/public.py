@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from codemods.credentials import origin_of
 from codemods.errors import CodemodError
 from codemods.http import Client
+from codemods.registry.answers import RegistryError
+from codemods.registry.client import RegistryClient
 
 if TYPE_CHECKING:
     import httpx
 
 HUB = "https://hub.docker.com"
-MANIFESTS = ", ".join(
-    (
-        "application/vnd.oci.image.index.v1+json",
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-        "application/vnd.docker.distribution.manifest.v2+json",
-    )
-)
-_PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 
 
 class Answer(Enum):
@@ -75,59 +66,20 @@ class Distribution:
     """A registry with the Distribution API at `url`; where it asks for a token, an anonymous one is fetched."""
 
     def __init__(self, url: str) -> None:
-        self._client = Client(url)
-        self._tokens: dict[str, str] = {}
+        self._registry = RegistryClient(Client(url))
 
     def find(self, repository: str, tag: str) -> Answer:
-        manifest = f"manifests/{quote(tag)}"
-        answer = self._get(repository, manifest)
-        if answer.status_code == 401:  # there is no token yet, or it is too old
-            token = self._anonymous_token(answer.headers.get("WWW-Authenticate", ""))
-            if token:
-                self._tokens[repository] = token
-                answer = self._get(repository, manifest)
-        match answer.status_code:
-            case 200:
-                return Answer.PRESENT
-            case 404:
-                listed = self._get(repository, "tags/list").status_code
-                return Answer.NO_REPOSITORY if listed == 404 else Answer.NO_TAG
-        return Answer.HIDDEN
-
-    def _get(self, repository: str, path: str) -> httpx.Response:
-        headers = {"Accept": MANIFESTS} if path.startswith("manifests/") else {}
-        if repository in self._tokens:
-            headers["Authorization"] = f"Bearer {self._tokens[repository]}"
-        answer = self._client.request("GET", f"/v2/{quote(repository)}/{path}", headers=headers)
-        return _checked(answer, self._client.origin, (200, 401, 403, 404))
-
-    def _anonymous_token(self, challenge: str) -> str:
-        """The token that a challenge asks for; empty when it asks for a login, or gives none without one."""
-        values = dict(_PARAMETER.findall(challenge)) if challenge.lower().startswith("bearer ") else {}
         try:
-            realm = urlsplit(values.get("realm", ""))
-            origin = origin_of(realm.geturl())
-        except ValueError:
-            return ""
-        # Who asks over https is sent nowhere without it.
-        if realm.scheme != "https" and origin != self._client.origin:
-            return ""
-        wanted = {key: values[key] for key in ("service", "scope") if key in values}
-        with Client(origin) as client:
-            answer = client.request("GET", realm.path or "/", params=wanted)
-        return _token(_checked(answer, origin, (200, 400, 401, 403, 404)))
+            if self._registry.digest(repository, tag) is not None:
+                return Answer.PRESENT
+            return Answer.NO_TAG if self._registry.has_repository(repository) else Answer.NO_REPOSITORY
+        except RegistryError as error:
+            if error.status in (401, 403):
+                return Answer.HIDDEN
+            raise
 
     def close(self) -> None:
-        self._client.close()
-
-
-def _token(answer: httpx.Response) -> str:
-    try:
-        found = answer.json()
-        token = str(found.get("token") or found.get("access_token") or "")
-    except (ValueError, AttributeError):
-        return ""
-    return token if re.fullmatch(r"[!-~]+", token) else ""
+        self._registry.client.close()
 
 
 def _checked(answer: httpx.Response, origin: str, expected: tuple[int, ...]) -> httpx.Response:

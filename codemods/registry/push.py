@@ -18,7 +18,13 @@ from codemods.errors import CodemodError
 from codemods.registry.answers import RegistryError
 from codemods.registry.client import RegistryClient
 from codemods.registry.manifest import OCI_MANIFEST, Descriptor, digest_of
-from codemods.registry.uploads import delete_manifest, put_manifest, upload_blob, upload_blob_in_chunks
+from codemods.registry.uploads import (
+    delete_manifest,
+    put_manifest,
+    require_large_uploads,
+    upload_blob,
+    upload_blob_in_chunks,
+)
 
 REPOSITORY = "codemod-verify"
 LAYER_SIZE = 1_200_000
@@ -67,6 +73,7 @@ class Trial:
         self._push(layer, "first", in_chunks=True)
         self._read_back(f"the tag is not there after its push: {_CACHE} still answers from before it; {_ADVICE}")
         self._read_blob(layer)
+        require_large_uploads(self.registry, REPOSITORY)
         self._push(layer, "second", in_chunks=False)
         self._read_back(f"the tag is not there after its second push; {_ADVICE}")
         if self.registry.credentials and _gives(self.anonymous, self.tag):

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from codemods.errors import CodemodError
 from codemods.registry.answers import RegistryError, address_of
 from codemods.registry.manifest import digest_of
+from codemods.registry.words import in_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from codemods.registry.client import RegistryClient
 
 _PIECE = 64 * 1024
+LARGE = 1024**3
+"""Bytes of a layer that every registry for builds must take."""
 
 
 class LostAddress(CodemodError):
@@ -44,6 +48,18 @@ def upload_blob_in_chunks(registry: RegistryClient, repository: str, data: bytes
     path = _finish(_location(registry, path, answer), digest_of(data))
     answer = registry.send("PUT", path, scope=_push(repository))
     _expect(answer, 201, f"{registry.name}, end of an upload")
+
+
+def require_large_uploads(registry: RegistryClient, repository: str) -> None:
+    """Ask with the head of an upload alone whether a large layer would be taken. Raises CodemodError."""
+    # The upload was never begun: a proxy looks at the size first, and the registry keeps nothing of it.
+    path = f"/v2/{repository}/blobs/uploads/{uuid4()}"
+    headers = {"Content-Type": "application/octet-stream", **registry.authorization.headers(_push(repository))}
+    if registry.client.would_take("PATCH", path, LARGE, headers) == 413:
+        raise CodemodError(
+            f"{registry.name}: small layers are taken, and one of {in_bytes(LARGE)} is not: "
+            "set `client_max_body_size 0` in nginx (413)"
+        )
 
 
 def put_manifest(registry: RegistryClient, repository: str, tag: str, data: bytes, media_type: str) -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import os
 import socket
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from codemods.http import Client
 from codemods.registry.client import RegistryClient
 from tests.command import PROGRAM, write
+from tests.live.bind import Bind
 from tests.live.lab import Process, Registry, free_port, run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 HOSTNAME = "registry.home.lan"
@@ -88,8 +90,8 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def certificates(directory: Path) -> Path:
-    """An authority (ca.pem) and what it gives the registry's name (server.pem, server.key)."""
+def certificates(directory: Path, name: str = f"DNS:{HOSTNAME}") -> Path:
+    """An authority (ca.pem) and what it gives a name (server.pem, server.key)."""
     directory.mkdir()
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     root = ["-keyout", f"{directory}/ca.key", "-out", f"{directory}/ca.pem", "-subj", "/CN=Test CA"]
@@ -97,28 +99,19 @@ def certificates(directory: Path) -> Path:
     run(["openssl", "req", "-x509", *key, *root, *constraints, "-days", "2"])
     server = ["-keyout", f"{directory}/server.key", "-out", f"{directory}/server.pem", "-subj", f"/CN={HOSTNAME}"]
     authority = ["-CA", f"{directory}/ca.pem", "-CAkey", f"{directory}/ca.key", "-days", "2"]
-    names = ["-addext", f"subjectAltName=DNS:{HOSTNAME}", "-addext", "basicConstraints=CA:FALSE"]
+    names = ["-addext", f"subjectAltName={name}", "-addext", "basicConstraints=CA:FALSE"]
     run(["openssl", "req", "-x509", *key, *server, *authority, *names])
     return directory
 
 
-def name_server(directory: Path, port: int, address: str = "127.0.0.1") -> Process:
-    """A BIND that says that the registry's name has this address, through an alias."""
+@contextmanager
+def name_server(directory: Path, address: str = "127.0.0.1") -> Iterator[str]:
+    """A BIND that says that the registry's name has this address, through an alias; yields HOST:PORT."""
     directory.mkdir()
-    zone = f"""$TTL 60
-@ IN SOA ns hostmaster 1 60 60 60 60
-@ IN NS ns
-ns IN A 127.0.0.1
-vm IN A {address}
-registry IN CNAME vm
-"""
-    (directory / "zone").write_text(zone)
-    options = f'directory "{directory}"; pid-file none; session-keyfile none; managed-keys-directory "{directory}";'
-    listen = f"listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; recursion no;"
-    text = f'options {{ {options} {listen} }};\ncontrols {{ }};\nzone "home.lan" {{ type master; file "zone"; }};\n'
-    (directory / "named.conf").write_text(text)
-    command = ["named", "-g", "-c", str(directory / "named.conf"), "-n", "1"]
-    return Process(command, directory / "log", lambda: listens(port))
+    with Bind(directory) as bind:
+        bind.give("vm.home.lan", "A", address)
+        bind.give(HOSTNAME, "CNAME", "vm.home.lan.")
+        yield bind.address
 
 
 def repository(root: Path, port: int, *settings: str, **files: str) -> Path:

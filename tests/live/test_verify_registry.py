@@ -51,11 +51,10 @@ def served(
     place: Path, nginx: Nginx, config: Path | None = None, env: dict[str, str] | None = None, address: str = "127.0.0.1"
 ) -> Iterator[tuple[OpenRegistry, str]]:
     """A registry behind nginx, and a name server: the registry, and the setting that names the server."""
-    port = free_port()
     registry = OpenRegistry(place / "registry", config or registry_config(place))
     registry.env.update(env or {})
-    with registry, nginx.process(place / "nginx", registry.address), name_server(place / "dns", port, address):
-        yield registry, f"dns.server=127.0.0.1:{port}"
+    with registry, nginx.process(place / "nginx", registry.address), name_server(place / "dns", address) as server:
+        yield registry, f"dns.server={server}"
 
 
 def login(origin: str, password: str = PASSWORD, http: str = "") -> dict[str, str]:
@@ -79,6 +78,7 @@ def test_a_right_stack_passes(place: Path) -> None:
         done = verify(root, "--registry", "--set", server)
         tags = run(["busybox", "wget", "-qO-", f"http://{registry.address}/v2/_catalog"]).stdout
         left = [path for path in registry.storage.rglob("link") if "_manifests" in path.parts]
+        left += registry.storage.rglob("_uploads/*")
     assert (done.code, done.states) == (0, ["pass", "pass", "pass"]), done.output
     assert "registry/2.0" in done.one("http://127.0.0.1:")[1]
     assert "127.0.0.1 says 127.0.0.1:" in done.one(f"http://{HOSTNAME}:")[1]
@@ -180,6 +180,7 @@ PUSHES = {
     "lost port": (LOCATION.replace("$http_host", "$host"), "the port is lost"),
     "another host": (LOCATION.replace("$http_host", "backend"), "uploads are sent to http://backend"),
     "body limit": (f"{LOCATION} client_max_body_size 1m;", "takes no body of this size"),
+    "larger body limit": (f"{LOCATION} client_max_body_size 100m;", "one of 1.0 GiB is not"),
     "cached 404": (f"{CACHED} proxy_cache_valid 404 1m;", "still answers from before it"),
     "cached tag": (f"{CACHED} proxy_cache_valid 200 1m;", "still gives what was pushed before"),
 }
@@ -304,10 +305,10 @@ def test_a_login_is_not_redirected(place: Path) -> None:
     with ThreadingHTTPServer(("127.0.0.2", 0), handler) as thief, ExitStack() as stack:
         Thread(target=thief.serve_forever, daemon=True).start()
         stack.callback(thief.shutdown)
-        port, dns = thief.server_port, free_port()
+        port = thief.server_port
         root = repository(place / "infra", port, 'auth = "htpasswd"')
-        stack.enter_context(name_server(place / "dns", dns, "127.0.0.2"))
-        arguments = ("--set", f"dns.server=127.0.0.1:{dns}", "--set", "registry.address=127.0.0.2")
+        server = stack.enter_context(name_server(place / "dns", "127.0.0.2"))
+        arguments = ("--set", f"dns.server={server}", "--set", "registry.address=127.0.0.2")
         given = login(f"http://{HOSTNAME}:{port}", http="1")
         for check in ("--registry", "--images", "--cache", "--integrity"):
             done = verify(root, check, *arguments, env=given)
