@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.command import commit_all, git
-from tests.live.cloud_init import SOURCE, commands, replace
+from tests.live.cloud_init import SOURCE, commands, replace, vm_repository
 from tests.live.controller import Controller, Outcome, sync_arguments
 from tests.live.vm import STACK, Vm
 
@@ -69,8 +69,9 @@ class Site:
         git(self.tree, "reset", "--quiet", "--hard", self.base)
 
     def reset(self) -> None:
-        """Come back to the base commit, here and there."""
+        """Come back to the base commit, here and there, with no line in the crontab but ours."""
         self.rewind()
+        self.vm.set_crontab("".join(f"{line}\n" for line in wanted_crontab(self.tree)))
         outcome = self.apply("--overwrite", "--prune")
         assert outcome.code == 0, outcome.told
 
@@ -82,6 +83,21 @@ class Site:
         """What the managed files hold on the VM now, by path; the missing ones are left out."""
         paths = {path: self.vm.path(path) for path in wanted_files(self.tree)}
         return {path: place.read_bytes() for path, place in paths.items() if place.exists()}
+
+
+def running_site(vm: Vm, controller: Controller, parent: Path) -> Site:
+    """A new VM that runs what a repository in `parent` says, and that a run has brought there.
+
+    Only from a run on does the VM remember what is ours.
+    """
+    tree = vm_repository(parent, migrated=True, small=True)
+    vm.provision(tree)
+    site = Site(vm, controller, tree)
+    site.change(SCRIPT, '"""Keep the newest tags', '"""Keep only the newest tags')
+    outcome = site.apply()
+    assert outcome.states == ["changed"], outcome.told
+    site.base = site.commit_of(tree)
+    return site
 
 
 def wanted_files(tree: Path) -> dict[str, bytes]:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.command import commit_all
 from tests.live.cloud_init import STACK as TERRAFORM
-from tests.live.cloud_init import drop_registry, vm_repository
+from tests.live.cloud_init import cut, drop_registry
 from tests.live.site import (
     COMPOSE,
     HOME_PAGE,
@@ -18,6 +18,7 @@ from tests.live.site import (
     PRIVATE_CONFIG,
     SCRIPT,
     Site,
+    running_site,
     wanted_crontab,
     wanted_files,
 )
@@ -37,11 +38,9 @@ pytestmark = [pytest.mark.live, pytest.mark.xdist_group("vm")]
 def running(
     start_vms: Callable[[int], list[Vm]], controller: Controller, tmp_path_factory: pytest.TempPathFactory
 ) -> Site:
-    """A VM that runs what the repository says."""
-    tree = vm_repository(tmp_path_factory.mktemp("repository"), migrated=True, small=True)
+    """A VM that runs what the repository says, and that a run has brought there."""
     [vm] = start_vms(1)
-    vm.provision(tree)
-    return Site(vm, controller, tree)
+    return running_site(vm, controller, tmp_path_factory.mktemp("repository"))
 
 
 @pytest.fixture
@@ -103,7 +102,7 @@ def test_a_changed_definition_recreates_its_service(site: Site) -> None:
 def test_a_script_restarts_nothing(site: Site) -> None:
     """A changed script is put in its place with its mode, and no container notices."""
     before = site.vm.containers()
-    site.change(SCRIPT, '"""Keep the newest tags', '"""Keep only the newest tags')
+    site.change(SCRIPT, '"""Keep only', '"""Keep just')
     done = site.apply()
     assert (done.code, done.actions) == (0, [f"copy {STACK}/cleanup-tags.sh"]), done.told
     assert site.vm.path(f"{STACK}/cleanup-tags.sh").stat().st_mode & 0o777 == 0o755
@@ -141,7 +140,6 @@ def test_modes_and_owners_are_put_right(site: Site) -> None:
 def test_what_left_the_repository_stays_until_pruned(site: Site) -> None:
     """A removed service is reported; only `--prune` removes container, file and crontab line, and never its data."""
     vm = site.vm
-    done = site.apply()  # so that the VM knows what is ours
     drop_registry(site.tree, "ghcr")
     commit_all(site.tree)
     done = site.apply()
@@ -189,12 +187,10 @@ def test_a_plan_is_carried_out_as_it_is_or_not_at_all(site: Site, tmp_path: Path
 def test_a_hand_edit_is_not_lost(site: Site) -> None:
     """What somebody changed on the VM since the last run is shown and refused, until `--overwrite`."""
     vm = site.vm
-    site.change(NGINX, HOME_PAGE, "return 200 'first';")
-    assert site.apply().code == 0
     edited = vm.path(f"{STACK}/nginx.conf")
     edited.write_text(edited.read_text().replace("worker_connections 1024", "worker_connections 512"))
     before = vm.snapshot()
-    site.change(NGINX, "'first'", "'second'")
+    site.change(NGINX, HOME_PAGE, "return 200 'second';")
     refused = site.apply()
     assert (refused.code, refused.states) == (3, ["refused"]), refused.told
     assert "nginx.conf was changed on the machine" in refused.reason
@@ -222,9 +218,7 @@ DESTRUCTIVE = (
 def test_foreign_crontab_lines_are_kept(site: Site) -> None:
     """Comments, variables, `%`, tabs and trailing blanks stay byte for byte; of two equal lines of ours one stays."""
     vm, ours = site.vm, wanted_crontab(site.tree)
-    table = vm.path("/root/table")
-    table.write_text(FOREIGN + "\n".join([ours[0], *ours, "# the end"]) + "\n")
-    vm.shell("crontab /root/table")
+    vm.set_crontab(FOREIGN + "\n".join([ours[0], *ours, "# the end"]) + "\n")
     done = site.apply()
     assert (done.code, done.actions) == (0, ["crontab crontab of root"]), done.told
     assert vm.crontab() == FOREIGN + "\n".join([*ours, "# the end"]) + "\n"
@@ -234,10 +228,9 @@ def test_foreign_crontab_lines_are_kept(site: Site) -> None:
 
 def test_superseded_crontab_lines_are_replaced(site: Site) -> None:
     """A line that was ours and is another now is replaced where it stands."""
-    assert site.apply().code == 0
     site.change(TERRAFORM, "0 2 * * * python3", "30 2 * * * python3")
     vm = site.vm
-    vm.shell("(crontab -l; echo '# below') | crontab -")
+    vm.set_crontab(f"{vm.crontab()}# below\n")
     done = site.apply()
     assert done.code == 0, done.told
     assert sorted(vm.crontab().splitlines()) == sorted([*wanted_crontab(site.tree), "# below"])
@@ -246,11 +239,14 @@ def test_superseded_crontab_lines_are_replaced(site: Site) -> None:
 def test_stray_crontab_lines_are_shown(site: Site) -> None:
     """A foreign line that names our container is shown; one that loses images makes the plan exit 1; both prune."""
     vm = site.vm
-    vm.shell(f"(crontab -l; echo '{STRAY}') | crontab -")
+    cut(site.tree / TERRAFORM, '    "[^\\n]* stop registry-private .*\\n')  # a line of ours would take its place
+    commit_all(site.tree)
+    assert site.apply().code == 0
+    vm.set_crontab(f"{vm.crontab()}{STRAY}\n")
     plan = site.plan()
     assert plan.code == 0, plan.told
     assert STRAY in plan.notes
-    vm.shell(f"(crontab -l; echo '{DESTRUCTIVE}') | crontab -")
+    vm.set_crontab(f"{vm.crontab()}{DESTRUCTIVE}\n")
     plan = site.plan()
     assert plan.code == 1, plan.told
     assert DESTRUCTIVE in plan.told

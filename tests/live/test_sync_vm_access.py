@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.command import commit_all
-from tests.live.cloud_init import PASSWORD, SOURCE, replace, vm_repository
+from tests.live.cloud_init import PASSWORD, SOURCE, replace
 from tests.live.cloud_init import STACK as TERRAFORM
 from tests.live.controller import sync_arguments
-from tests.live.site import COMPOSE, HOME_PAGE, NGINX, SCRIPT, Site, strangers, wanted_files
+from tests.live.site import COMPOSE, HOME_PAGE, NGINX, SCRIPT, Site, running_site, strangers, wanted_files
 from tests.live.vm import STACK
 
 if TYPE_CHECKING:
@@ -32,14 +32,8 @@ def running(
     start_vms: Callable[[int], list[Vm]], controller: Controller, tmp_path_factory: pytest.TempPathFactory
 ) -> Site:
     """A VM that runs what the repository says, and that a run has brought there."""
-    tree = vm_repository(tmp_path_factory.mktemp("repository"), migrated=True, small=True)
     [vm] = start_vms(1)
-    vm.provision(tree)
-    site = Site(vm, controller, tree)
-    site.change(SCRIPT, '"""Keep the newest tags', '"""Keep only the newest tags')
-    assert site.apply().code == 0
-    site.base = site.commit_of(tree)
-    return site
+    return running_site(vm, controller, tmp_path_factory.mktemp("repository"))
 
 
 @pytest.fixture

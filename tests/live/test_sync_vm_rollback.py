@@ -6,9 +6,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.live.cloud_init import SOURCE, vm_repository
 from tests.live.poller import Poller
-from tests.live.site import COMPOSE, HOME_PAGE, NGINX, PRIVATE_CONFIG, Site, strangers, wanted_files
+from tests.live.site import (
+    COMPOSE,
+    HOME_PAGE,
+    NGINX,
+    PRIVATE_CONFIG,
+    SCRIPT,
+    Site,
+    running_site,
+    strangers,
+    wanted_files,
+)
 from tests.live.vm import STACK
 
 if TYPE_CHECKING:
@@ -29,14 +38,8 @@ def running(
     start_vms: Callable[[int], list[Vm]], controller: Controller, tmp_path_factory: pytest.TempPathFactory
 ) -> Site:
     """A VM that runs what the repository says, and that a run has brought there."""
-    tree = vm_repository(tmp_path_factory.mktemp("repository"), migrated=True, small=True)
     [vm] = start_vms(1)
-    vm.provision(tree)
-    site = Site(vm, controller, tree)
-    site.change(NGINX, HOME_PAGE, "return 200 'base';")
-    assert site.apply().code == 0
-    site.base = site.commit_of(tree)
-    return site
+    return running_site(vm, controller, tmp_path_factory.mktemp("repository"))
 
 
 @pytest.fixture
@@ -55,7 +58,7 @@ def fails(site: Site, expected: tuple[int, str]) -> Outcome:
     print(poller.tell())
     assert (done.code, *done.states) == expected, done.told
     assert not poller.wrong, poller.tell()
-    assert site.home_page() == "base"
+    assert site.home_page() == "ok"
     site.rewind()
     assert (site.deployed(), vm.crontab()) == (files, table)
     assert strangers(vm, site.tree) == set()
@@ -136,7 +139,7 @@ def test_the_last_runs_can_be_taken_back(site: Site) -> None:
     vm, controller = site.vm, site.controller
     for page in ("first", "second", "third"):
         site.rewind()
-        site.change(NGINX, "return 200 'base';", f"return 200 '{page}';")
+        site.change(NGINX, HOME_PAGE, f"return 200 '{page}';")
         assert site.apply("--overwrite").code == 0
     listed = controller.run(site.tree, "vm", "runs", vm.host)
     assert listed.code == 0, listed
@@ -146,7 +149,7 @@ def test_the_last_runs_can_be_taken_back(site: Site) -> None:
     assert site.home_page() == "second"
     back = site.sync("--rollback", runs[2], "--yes")
     assert back.code == 0, back.told
-    assert site.home_page() == "base"
+    assert site.home_page() == "ok"
     site.rewind()
     assert site.deployed() == wanted_files(site.tree)
 
@@ -176,7 +179,7 @@ def test_an_unhealthy_stack_is_not_touched(site: Site) -> None:
     """Where something is wrong before, a roll-out could not be judged: refused, unless `--force`."""
     vm = site.vm
     vm.shell("docker stop --time=0 registry-private")
-    site.change(f"{SOURCE}/cleanup-tags.sh", '"""Keep the newest tags', '"""Keep only the newest tags')
+    site.change(SCRIPT, '"""Keep only', '"""Keep just')
     refused = site.apply()
     assert refused.code == 3, refused.told
     assert "not well before" in refused.reason

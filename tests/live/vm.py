@@ -226,6 +226,11 @@ class Vm(Machine):
         """Root's crontab; empty without one."""
         return self.run("crontab", "-l", check=False).stdout
 
+    def set_crontab(self, text: str) -> None:
+        """Replace root's crontab."""
+        self.write("/root/crontab", text)
+        self.run("crontab", "/root/crontab")
+
     def containers(self) -> dict[str, str]:
         """Id and start of every container by its name, running or not."""
         template = "{{.Name}} {{.Id}} {{.State.StartedAt}} {{.State.Running}}"
