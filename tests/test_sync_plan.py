@@ -138,6 +138,17 @@ def test_a_file_as_the_last_run_left_it_is_no_change_by_hand() -> None:
     assert plan(wanted, machine(wanted, files={NGINX: old}, state=other, interrupted=tried)).refusals == ()
 
 
+def test_a_crontab_line_of_an_interrupted_run_is_ours() -> None:
+    """A run that was cut off after it had put the line there, and found done by the next one, left no state."""
+    wanted = wish(crontab=("30 2 * * * new",))
+    tried = {"run": "1", "crontab": {"root": ["0 2 * * * tried"]}}
+    cut_off = machine(wanted, crontabs={"root": "0 2 * * * tried\n# foreign\n"}, interrupted=tried)
+    [table] = plan(wanted, cut_off).tables
+    assert table.merge.text == "# foreign\n30 2 * * * new\n"
+    [table] = plan(wanted, replace(cut_off, interrupted=None)).tables
+    assert table.merge.text == "0 2 * * * tried\n# foreign\n30 2 * * * new\n"
+
+
 def test_a_file_of_the_last_run_that_was_deleted_by_hand_is_put_back() -> None:
     """There is no hand's work that could be lost."""
     left = {"files": {NGINX: {"digest": "x"}}}

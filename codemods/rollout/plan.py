@@ -160,11 +160,15 @@ class _Planner:
         return [service.name for service in self.composition.facts.registries] if self.snapshot.interrupted else []
 
     def users(self) -> list[str]:
-        return list(dict.fromkeys((*self.manifest.crontab, *self.state.get("crontab", {}))))
+        return list(dict.fromkeys((*self.manifest.crontab, *(user for known in self.known() for user in known))))
+
+    def known(self) -> tuple[Mapping[str, Any], ...]:
+        """Lines of each user that were ours: those of the last run, and of one that did not come to its end."""
+        return self.state.get("crontab", {}), (self.snapshot.interrupted or {}).get("crontab", {})
 
     def merged(self, user: str) -> crontab.Merge:
         present = self.manifest.crontab.get(user, ())
-        last = self.state.get("crontab", {}).get(user, ())
+        last = {line for known in self.known() for line in known.get(user, ())}
         text = self.snapshot.crontabs.get(user) or ""
         return crontab.merge(text, present, last, self.composition.containers, prune=self.wish.prune)
 
