@@ -14,7 +14,9 @@ from codemods.errors import CannotEdit
 
 _DOCKER = re.compile(r"(?:^|\s)((?:/[\w./-]+/)?docker)\s")
 _LOG = re.compile(r"\s(>>?\s*[\w./-]+(?:\s+2>&1)?)\s*$")
-_SCRIPT = re.compile(r"(?:\S*/)?python3 (?:\S*/)?collect-garbage\.py(?P<options>(?: (?!>)\S+)*)(?P<log>\s*>.*)?")
+_SCRIPT = re.compile(
+    r"(?:\S*/)?python3 (?:\S*/)?collect-garbage\.py(?P<options>(?: [^\s;&|<>(){}$`]+)*)(?P<log>\s*>.*)?"
+)
 _PLAIN = re.compile(r"[\w./][\w./:@+-]*", re.ASCII)
 
 

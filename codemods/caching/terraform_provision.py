@@ -53,11 +53,14 @@ def check(context: Context, document: Document) -> Iterator[Outcome]:
         yield Refusal(elements.start, reason, "name the compose file in codemod.toml: paths.compose")
         return
     site = Site(context, document.hcl, facts, elements, compose, siblings)
+    refused: set[str] = set()
     for part in (_directory, _configuration, _collector, provide_collection, _port_comment):
         try:
             yield from part(site)
         except CannotEdit as error:
-            yield Refusal(error.offset or elements.start, error.reason, error.advice)
+            if error.reason not in refused:  # two parts may lack the same thing
+                yield Refusal(error.offset or elements.start, error.reason, error.advice)
+            refused.add(error.reason)
 
 
 def _siblings(context: Context, compose: ComposeFacts | None) -> list[Service]:

@@ -1,20 +1,25 @@
-"""The collector on random registries, with the real docker-registry: nothing that a tag needs is lost, all else goes."""
+"""The collector with the real docker-registry: nothing that a tag needs is lost, and all else goes."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import shutil
 import signal
+import subprocess
 import tempfile
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.live.artifacts import Layout
 from tests.live.conftest import require
 from tests.live.containers import Containers, children_of, is_guard
+from tests.live.deployment import CRON, Deployment
 from tests.live.lab import Registry, wait_until
 from tests.live.random_registry import CACHE_TAG, RandomRegistry, Repository
 
@@ -100,8 +105,7 @@ def test_the_cap_holds_to_within_the_largest_image(seed: int, containers: Contai
 
 
 def expect_order(registry: RandomRegistry, gone: dict[tuple[str, str], int]) -> None:
-    """A tag that stays although a younger one of its kind went, or a cache that stays although images went, is only
-    a name more for what is needed anyway."""
+    """A tag that should have gone before one that went is only one name more for what is needed anyway."""
     caches = [pushed for (_, tag), pushed in gone.items() if is_cache(tag)]
     images = [pushed for (_, tag), pushed in gone.items() if not is_cache(tag)]
     for one, tag in registry.tags():
@@ -173,7 +177,7 @@ def test_a_damaged_repository_is_named_and_left_alone(containers: Containers) ->
 
 
 def test_an_unreadable_manifest_stops_the_collection_before_it_deletes(containers: Containers) -> None:
-    """The registry's own collection cannot mark what it cannot read; it ends before it deletes, and all comes up again."""
+    """The registry's own collection ends at what it cannot read, before it deletes, and the registry comes up again."""
     registry = filled(containers, 4)
     repository, tag = registry.tags()[0]
     value = repository.tags[tag].partition(":")[2]
@@ -219,7 +223,6 @@ def test_killed_at_any_point_nothing_is_lost_and_the_registry_comes_up(
     for _ in range(min(BATCH, KILLS - part * BATCH)):
         registry.fill(3)
         child = containers.start_collector(tmp_path / "log")
-        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         after = chance.uniform(0.05, 1.2)
         with_guard = chance.random() < 0.4
         kill_after(child.pid, after, with_guard)
@@ -238,8 +241,6 @@ def test_killed_at_any_point_nothing_is_lost_and_the_registry_comes_up(
 
 def kill_after(pid: int, seconds: float, with_guard: bool) -> None:
     """Kill a run after some time, as far as it has not ended."""
-    import time
-
     time.sleep(seconds)
     guards = [child for child in children_of(pid) if is_guard(child)] if with_guard else []
     for one in (pid, *guards):
@@ -248,11 +249,60 @@ def kill_after(pid: int, seconds: float, with_guard: bool) -> None:
 
 def is_free(data: Path) -> bool:
     """Whether no run holds the lock."""
-    import fcntl
-
     with (data / ".collect-garbage/lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return False
     return True
+
+
+@pytest.mark.xdist_group("machine")
+def test_the_deployed_line_frees_what_was_overwritten_and_holds_the_cap(
+    stack: Deployment, verified: Path, tmp_path: Path
+) -> None:
+    """On the machine, as cron runs it, with docker, compose and nginx."""
+    layout = Layout(tmp_path / "layout")
+    command = stack.crontab_command(verified)
+    stack.collect(command)
+    before = stored(stack)
+    for build in ("1", "2"):
+        stack.push(layout.tag(layout.image(f"overwritten-{build}", size=400_000), build), "overwritten:v1")
+    stack.push(layout.tag(layout.index("kept"), "kept"), "kept:v1")
+    log = stack.collect(command)
+    assert "remove 1 of 2 manifests of overwritten" in log
+    assert 400_000 < stored(stack) - before < 500_000
+    for name in ("overwritten:v1", "kept:v1"):
+        stack.pull(name, tmp_path / name.partition(":")[0])
+
+    cap = stored(stack) - 1
+    log = stack.collect(command.replace("--max-size 100GiB", f"--max-size {cap} --protect v1"))
+    assert "remove the tag overwritten:v1" not in log
+    log = stack.collect(command.replace("--max-size 100GiB", f"--max-size {cap}"))
+    assert stored(stack) <= cap
+    assert "remove the tag " in log
+
+
+@pytest.mark.xdist_group("machine")
+def test_a_run_killed_on_the_machine_leaves_the_registry_serving(
+    stack: Deployment, verified: Path, tmp_path: Path
+) -> None:
+    """The second process starts the container again, and reloads nginx."""
+    layout = Layout(tmp_path / "layout")
+    stack.push(layout.tag(layout.index("killed"), "v1"), "killed:v1")
+    child = subprocess.Popen(stack.machine.inside(*CRON, stack.crontab_command(verified)))
+    wait_until(lambda: stack.dockerd.state("registry-private") == "exited", "the stop of the registry")
+    # Not the second process: that is the leader of a session, the sixth word of its status.
+    stack.machine.shell(
+        "for p in $(busybox pidof python3); do [ $(cut -d' ' -f6 /proc/$p/stat) = $p ] || kill -9 $p; done"
+    )
+    child.wait(30)
+    stack.wait_until_serving()
+    stack.wait_until_healthy()
+    stack.pull("killed:v1", tmp_path / "pulled")
+
+
+def stored(stack: Deployment) -> int:
+    """Bytes of all blobs of the machine's private registry."""
+    blobs = (stack.directory / "data/private/docker/registry/v2/blobs").rglob("data")
+    return sum(path.stat().st_size for path in blobs)
