@@ -33,11 +33,19 @@ stop)
     known "$1"
     signal "$CONTAINERS/$1" TERM
     ;;
-start)
+start) # NAME, or --attach NAME: then wait for its end, and end like it
+    attached=
+    [ "$1" = --attach ] && attached=1 && shift
     known "$1"
     c=$CONTAINERS/$1
     # shellcheck disable=SC2046
     runs "$c" || launch "$c" $(cat "$c/command")
+    if [ "$attached" ]; then
+        wait "$!"
+        code=$?
+        cat "$c/log"
+        exit "$code"
+    fi
     while ! runs "$c"; do sleep 0.02; done
     ;;
 rm) # --force NAME
@@ -45,22 +53,15 @@ rm) # --force NAME
     signal "$CONTAINERS/$2" KILL
     rm -r "${CONTAINERS:?}/$2"
     ;;
-run) # --rm --name NAME --network none [--env NAME]… --volumes-from NAME IMAGE garbage-collect CONFIG
-    c=$CONTAINERS/$3
-    mkdir "$c" 2>/dev/null || fail 125 "Conflict. The container name \"/$3\" is already in use"
+create) # --name NAME --network none [--env NAME]… --volumes-from NAME IMAGE garbage-collect CONFIG
+    c=$CONTAINERS/$2
+    mkdir "$c" 2>/dev/null || fail 1 "Conflict. The container name \"/$2\" is already in use"
     given=
     while [ "$1" != garbage-collect ]; do
         [ "$1" = --env ] && given="$given $2=$(printenv "$2")"
         shift
     done
-    # shellcheck disable=SC2086
-    launch "$c" env -i "PATH=$PATH" $given docker-registry garbage-collect "$2"
-    client=$!
-    wait "$client"
-    code=$?
-    cat "$c/log"
-    rm -r "$c"
-    exit "$code"
+    echo "env -i PATH=$PATH $given docker-registry garbage-collect $2" >"$c/command"
     ;;
 exec) # NGINX nginx -s reload
     known "$1"

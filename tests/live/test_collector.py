@@ -290,7 +290,12 @@ def test_a_run_killed_on_the_machine_leaves_the_registry_serving(
     """The second process starts the container again, and reloads nginx."""
     layout = Layout(tmp_path / "layout")
     stack.push(layout.tag(layout.index("killed"), "v1"), "killed:v1")
-    child = subprocess.Popen(stack.machine.inside(*CRON, stack.crontab_command(verified)))
+    # The collection starts late, by a client that outlives its parent: by then it must find nothing to start.
+    slow = stack.machine.path("/root/slow-docker")
+    slow.write_text('#!/bin/sh\n[ "$2" = --attach ] && sleep 9\nexec docker "$@"\n')
+    slow.chmod(0o755)
+    command = stack.crontab_command(verified).replace(" >>", " --docker /root/slow-docker >>")
+    child = subprocess.Popen(stack.machine.inside(*CRON, command))
     wait_until(lambda: stack.dockerd.state("registry-private") == "exited", "the stop of the registry")
     # Not the second process: that is the leader of a session, the sixth word of its status.
     stack.machine.shell(
@@ -299,6 +304,8 @@ def test_a_run_killed_on_the_machine_leaves_the_registry_serving(
     child.wait(30)
     stack.wait_until_serving()
     stack.wait_until_healthy()
+    log = stack.machine.path("/var/log/registry-gc.log")
+    wait_until(lambda: "No such container: registry-private-collect-garbage" in log.read_text(), "the late client")
     stack.pull("killed:v1", tmp_path / "pulled")
 
 

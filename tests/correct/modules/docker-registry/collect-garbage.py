@@ -366,11 +366,13 @@ class Docker:
         if options.data.resolve() not in mounts:
             raise Failed(f"{self.container} does not keep its data in {options.data}; give --container and --data")
 
-    def call(self, *arguments: str) -> str:
+    def call(self, *arguments: str, env: dict[str, str] | None = None) -> str:
         """Run docker; returns its output. Raises Failed with what it said."""
         command = [self.program, *arguments]
         try:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env, timeout=600
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Failed(f"{' '.join(command[:2])}: {error}") from None
         if done.returncode:
@@ -387,11 +389,19 @@ class Docker:
         # By name only: a value can be a password, and an argument can be read by everybody.
         given = dict(one.split("=", 1) for one in self.found["Config"]["Env"] or [] if one.startswith("REGISTRY_"))
         names = [argument for name in given for argument in ("--env", name)]
-        run = [self.program, "run", "--rm", "--name", self.collector, "--network", "none", *names]
-        run += ["--volumes-from", self.container, self.found["Image"], "garbage-collect", self.config]
-        done = subprocess.run(run, stdin=subprocess.DEVNULL, env=dict(os.environ, **given))
+        create = ["create", "--name", self.collector, "--network", "none", *names, "--volumes-from", self.container]
+        # Not `run`: when this program is killed, a client that is left over must not be able to start a collection.
+        self.remove_collector()
+        self.call(*create, self.found["Image"], "garbage-collect", self.config, env=dict(os.environ, **given))
+        done = subprocess.run([self.program, "start", "--attach", self.collector], stdin=subprocess.DEVNULL)
+        self.remove_collector()
         if done.returncode:
             raise Failed(f"garbage-collect ended with {done.returncode}; nothing was deleted after its last line above")
+
+    def remove_collector(self) -> None:
+        """End a collection, also one that a killed run has left over."""
+        with suppress(Failed):
+            self.call("rm", "--force", self.collector)
 
     def stop(self) -> None:
         """Stop the registry. Raises Failed."""
@@ -399,8 +409,7 @@ class Docker:
 
     def bring_up(self) -> None:
         """End a collection that is left over, start the registry, and return when it is healthy. Raises Failed."""
-        with suppress(Failed):
-            self.call("rm", "--force", self.collector)
+        self.remove_collector()
         # When this program was killed while it stopped the registry, docker is still at it: a start would be lost.
         self.stop()
         self.call("start", self.container)
@@ -428,17 +437,18 @@ def guarded(docker: Docker, work: Callable[[], None]) -> None:
     if guard == 0:
         os.close(writing)
         os.setsid()
-        ignore_signals()
+        on_signals(signal.SIG_IGN)
         if not os.read(reading, 1):
             say("this run ended before the registry was up: it is started again")
             attempt(docker.bring_up)
         os._exit(0)
     os.close(reading)
+    on_signals(end)
     try:
         docker.stop()
         work()
     finally:
-        ignore_signals()
+        on_signals(signal.SIG_IGN)  # the registry comes up first
         docker.bring_up()
         os.write(writing, b".")
         os.waitpid(guard, 0)
@@ -452,10 +462,10 @@ def attempt(step: Callable[[], None]) -> None:
         say(str(error))
 
 
-def ignore_signals() -> None:
-    """From here on the registry comes up first."""
+def on_signals(action: Any) -> None:
+    """Set what the signals do that end a program in order."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, action)
 
 
 def end(number: int, frame: object) -> None:
@@ -505,8 +515,6 @@ def collect(storage: Storage, options: argparse.Namespace) -> int:
         docker.collect()
         say(f"freed {mebibytes(before - storage.total())}; {mebibytes(storage.total())} are left")
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, end)
     guarded(docker, work)
     place.empty()
     return codes[0]
