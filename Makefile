@@ -25,8 +25,9 @@ test-fast: $(INSTALLED) ## all tests but the live ones
 test-lowest: ## the tests with the lowest versions that pyproject.toml allows
 	PYTHON=$(PYTHON) bash tests/lower_bounds.sh
 
-soak: $(INSTALLED) ## the properties with EXAMPLES (5000) random inputs each
+soak: $(INSTALLED) ## the properties with EXAMPLES (5000) random inputs each, the collector with 200 registries
 	CODEMOD_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -n $(JOBS) -m "not live"
+	CODEMOD_REGISTRIES=200 CODEMOD_KILLS=60 $(BIN)/pytest -n $(JOBS) tests/live/test_collector.py
 
 coverage: $(INSTALLED) ## which lines the tests reach
 	$(BIN)/coverage run -m pytest -m "not live"

@@ -187,6 +187,16 @@ def test_profiles(root: Path) -> None:
     assert (run.code, changed(root)) == (3, set())
 
 
+def test_who_keeps_the_cap(root: Path) -> None:
+    """The collector does; where no Terraform deploys it, it is not added, and the report says that nobody does."""
+    assert not [note for note in report(root, "--diff")["notes"] if "cap" in note]
+    git(root, "rm", "-r", "--quiet", "stacks/infra")
+    git(root, "commit", "--quiet", "-m", "other provisioning")
+    found = report(root, "--diff")
+    assert [note for note in found["notes"] if note.startswith("no cap yet: nothing keeps the registry within 100GiB")]
+    assert COLLECTOR not in {change["path"] for change in found["changes"]}
+
+
 def test_options_after_the_command(root: Path) -> None:
     """--set, -q and -v may stand before or after the command's name."""
     for arguments in (

@@ -292,11 +292,12 @@ def test_a_run_killed_on_the_machine_leaves_the_registry_serving(
     stack.push(layout.tag(layout.index("killed"), "v1"), "killed:v1")
     # The collection starts late, by a client that outlives its parent: by then it must find nothing to start.
     slow = stack.machine.path("/root/slow-docker")
-    slow.write_text('#!/bin/sh\n[ "$2" = --attach ] && sleep 9\nexec docker "$@"\n')
+    slow.write_text('#!/bin/sh\n[ "$2" = --attach ] && echo >/root/collecting && sleep 9\nexec docker "$@"\n')
     slow.chmod(0o755)
     command = stack.crontab_command(verified).replace(" >>", " --docker /root/slow-docker >>")
     child = subprocess.Popen(stack.machine.inside(*CRON, command))
-    wait_until(lambda: stack.dockerd.state("registry-private") == "exited", "the stop of the registry")
+    wait_until(stack.machine.path("/root/collecting").exists, "the collection, with the registry stopped", 60)
+    assert not stack.serving()
     # Not the second process: that is the leader of a session, the sixth word of its status.
     stack.machine.shell(
         "for p in $(busybox pidof python3); do [ $(cut -d' ' -f6 /proc/$p/stat) = $p ] || kill -9 $p; done"
