@@ -297,7 +297,8 @@ def test_a_run_killed_on_the_machine_leaves_the_registry_serving(
     command = stack.crontab_command(verified).replace(" >>", " --docker /root/slow-docker >>")
     child = subprocess.Popen(stack.machine.inside(*CRON, command))
     wait_until(stack.machine.path("/root/collecting").exists, "the collection, with the registry stopped", 60)
-    assert not stack.serving()
+    running = ("inspect", "-f", "{{.State.Running}}", "registry-private")
+    assert stack.dockerd.docker(*running).stdout == "false\n"
     # Not the second process: that is the leader of a session, the sixth word of its status.
     stack.machine.shell(
         "for p in $(busybox pidof python3); do [ $(cut -d' ' -f6 /proc/$p/stat) = $p ] || kill -9 $p; done"
