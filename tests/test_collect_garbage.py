@@ -43,7 +43,9 @@ def test_help_tells_every_exit_code() -> None:
     assert codes == {0, 2, *known, collect_garbage.LOCKED}
 
 
-@pytest.mark.parametrize("arguments", [["--max-size", "big"], ["--keep", "x"], ["--data", "/nowhere"], ["extra"]])
+@pytest.mark.parametrize(
+    "arguments", [["--max-size", "big"], ["--keep", "x"], ["--keep", "-3"], ["--data", "/nowhere"], ["extra"]]
+)
 def test_wrong_arguments(arguments: list[str]) -> None:
     """They end the program before it does anything."""
     done = run(*arguments)
@@ -76,7 +78,16 @@ def test_no_sizes(text: str) -> None:
         parse_size(text)
 
 
-@pytest.mark.parametrize("content", [[], {"layers": [1]}, {"manifests": [{}]}, {"config": "x"}, {"layers": 1}, "x"])
+HOSTILE = (
+    {"subject": {"digest": ["sha256:" + "0" * 64]}},
+    {"subject": {"digest": "../../etc"}},
+    {"manifests": [{"digest": "sha256:../../" + "0" * 64}]},
+)
+
+
+@pytest.mark.parametrize(
+    "content", [[], {"layers": [1]}, {"manifests": [{}]}, {"config": "x"}, {"layers": 1}, "x", *HOSTILE]
+)
 def test_a_manifest_of_another_shape_is_damage(content: Any, tmp_path: Path) -> None:
     """Nothing that is not understood is taken for empty."""
     storage, data = Storage(tmp_path), json.dumps(content).encode()
@@ -89,16 +100,24 @@ def test_a_manifest_of_another_shape_is_damage(content: Any, tmp_path: Path) -> 
 
 def test_layers_of_other_servers_are_not_expected() -> None:
     """They may never have been pushed; those of the old schema 1 are."""
-    foreign = {"digest": "sha256:f", "urls": ["https://example.org"]}
-    assert parse_manifest({"layers": [foreign, {"digest": "sha256:l"}]}).blobs == ["sha256:l"]
-    assert parse_manifest({"fsLayers": [{"blobSum": "sha256:s"}]}).blobs == ["sha256:s"]
+    digest, other = f"sha256:{'0' * 64}", f"sha256:{'1' * 64}"
+    foreign = {"digest": digest, "urls": ["https://example.org"]}
+    assert parse_manifest({"layers": [foreign, {"digest": other}]}).blobs == [other]
+    assert parse_manifest({"fsLayers": [{"blobSum": other}]}).blobs == [other]
+
+
+def test_deep_nesting_is_damage(tmp_path: Path) -> None:
+    """A registry takes any JSON up to 4 MB as a manifest's unknown parts."""
+    storage = Storage(tmp_path)
+    with pytest.raises(Damaged, match="recursion"):
+        storage.manifest(store(storage, b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"))
 
 
 def test_the_plan_goes_down_to_the_cap_and_no_further(tmp_path: Path) -> None:
     """It is read, marked, and cut down to half its size."""
     storage = Storage(tmp_path)
-    for repository in range(20):
-        for tag in range(20):
+    for repository in range(4):
+        for tag in range(12):
             push(storage, f"r{repository}", f"t{tag}", [f"{repository}-{tag // 2}-{layer}" for layer in range(10)])
     options = argparse.Namespace(keep=0, protect=["t0"], cache_tag="t1", max_size=0)
     whole = Plan(storage, options).size

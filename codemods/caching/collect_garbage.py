@@ -112,7 +112,7 @@ class Storage:
             if hashlib.new(digest.partition(":")[0], data).hexdigest() != digest.partition(":")[2]:
                 raise Damaged(f"the manifest {digest} has other content than its digest says")
             return parse_manifest(json.loads(data.decode()))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise Damaged(f"the manifest {digest} cannot be read: {error}") from None
 
     def repositories(self) -> Iterator[Repository]:
@@ -132,7 +132,11 @@ def parse_manifest(content: dict[str, Any]) -> Manifest:
     stored += [content["config"]] if content.get("config") else []
     blobs = [one["digest"] for one in stored] + [one["blobSum"] for one in content.get("fsLayers") or []]
     children = [one["digest"] for one in content.get("manifests") or []]
-    return Manifest(children, blobs, (content.get("subject") or {}).get("digest", ""))
+    subject = [content["subject"]["digest"]] if content.get("subject") else []
+    for digest in (*children, *blobs, *subject):
+        if not DIGEST.fullmatch(digest):
+            raise ValueError(f"{digest!r} is no digest")
+    return Manifest(children, blobs, "".join(subject))
 
 
 def is_elsewhere(layer: dict[str, Any]) -> bool:
@@ -314,7 +318,7 @@ class Plan:
             yield f"leave a damaged repository alone: {repository.damage}"
         yield f"keep {len(self.kept())} tags; they need {mebibytes(self.size)}"
         if self.is_too_large():
-            yield f"that is more than --max-size: what is protected alone needs it (now {self.options.max_size} bytes)"
+            yield "that is more than --max-size, and all of it is protected, or damaged"
 
     def dead(self, repository: Repository) -> set[str]:
         """The manifests that no kept tag leads to."""
@@ -540,6 +544,13 @@ def parse_size(text: str) -> int:
     return int(float(match[1]) * (1000 if match[3] == "B" else 1024) ** power)
 
 
+def parse_count(text: str) -> int:
+    """A number of things; a negative one would turn the choice around."""
+    if not re.fullmatch("[0-9]{1,9}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of tags")
+    return int(text)
+
+
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """The options; argparse ends the program with 2 when they are wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -550,7 +561,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add("--config", default="", help="its configuration, in the container (what its command names)")
     add("--docker", default="docker", help="the docker program (%(default)s)")
     add("--max-size", type=parse_size, default=0, help="what all images and caches may need together, such as 100GiB")
-    add("--keep", type=int, default=0, help="keep the newest tags of each repository only (0: all)")
+    add("--keep", type=parse_count, default=0, help="keep the newest tags of each repository only (0: all)")
     add("--cache-tag", default="buildcache", help="TAG and TAG-* are build caches, which --keep leaves (%(default)s)")
     add("--protect", action="append", default=[], metavar="GLOB", help="tags that are never removed")
     add("--wait", type=int, default=120, help="seconds for the registry to become healthy (%(default)s)")
