@@ -219,20 +219,24 @@ def test_killed_at_any_point_nothing_is_lost_and_the_registry_comes_up(
 ) -> None:
     """By its second process; when that is killed too, by the next run."""
     chance = random.Random(part)
-    registry = RandomRegistry(2000 + part, containers.address, containers.data)
+    registry = filled(containers, 2000 + part)
+    started, killed = time.monotonic(), 0
+    assert containers.collect()[0] == 0
+    lasts = time.monotonic() - started
     for _ in range(min(BATCH, KILLS - part * BATCH)):
         registry.fill(3)
         child = containers.start_collector(tmp_path / "log")
-        after = chance.uniform(0.05, 1.2)
+        after = chance.uniform(0, lasts)
         with_guard = chance.random() < 0.4
         kill_after(child.pid, after, with_guard)
-        child.wait(30)
+        killed += child.wait(30) == -signal.SIGKILL
         if with_guard:
             assert containers.collect()[0] in (0, 6)
         wait_until(containers.answers, "an answer of the registry", 30, log=(tmp_path / "log").read_text)
         wait_until(lambda: is_free(containers.data), "the end of the guard", 30)
         assert [tag for _, tag in registry.take_note() if not tag.startswith("sha256-")] == []
         assert registry.lost(containers.address) == [], (after, with_guard, (tmp_path / "log").read_text())
+    assert killed
     assert containers.collect()[0] == 0
     registry.take_note()
     assert registry.on_disk() == registry.needed()
