@@ -17,7 +17,7 @@ from codemods.engine.run import PIPELINES, ChangeSet
 from codemods.errors import CodemodError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from codemods.cli.session import Session
     from codemods.commit import CommitResult
@@ -134,9 +134,16 @@ def _notes(session: Session, found: ChangeSet) -> Iterator[str]:
         )
     if settings.registry.scheme == "https" and changed - session.context.pipelines:
         yield "registry.scheme is https: the nginx server of this recipe still speaks http; TLS in front of it is yours"
-    if settings.verified and any("registry-add-private-config" in change.rules for change in found.changes):
+    added = {rule for change in found.changes for rule in change.rules}
+    if settings.verified and "registry-add-private-config" in added and not _is_collected(session, added):
         cap, disk = settings.registry.storage, _disk_size(session)
         yield f"no cap yet: nothing keeps the registry within {cap}; watch the disk of the VM{disk}"
+
+
+def _is_collected(session: Session, added: Collection[str]) -> bool:
+    """Whether the collector is there, or is among the rules that have added something."""
+    path = session.context.stack.collector
+    return "registry-add-collector" in added or (path is not None and session.context.document(path).exists)
 
 
 def _next_steps(session: Session, found: ChangeSet, *, pending: bool, committed: CommitResult | None) -> Iterator[str]:
