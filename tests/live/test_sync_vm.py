@@ -239,7 +239,7 @@ def test_superseded_crontab_lines_are_replaced(site: Site) -> None:
 def test_stray_crontab_lines_are_shown(site: Site) -> None:
     """A foreign line that names our container is shown; one that loses images makes the plan exit 1; both prune."""
     vm = site.vm
-    cut(site.tree / TERRAFORM, '    "[^\\n]* stop registry-private .*\\n')  # a line of ours would take its place
+    cut(site.tree / TERRAFORM, '    "[^\\n]*crontab[^\\n]*registry-private.*\\n')  # a line of ours would take its place
     commit_all(site.tree)
     assert site.apply().code == 0
     vm.set_crontab(f"{vm.crontab()}{STRAY}\n")

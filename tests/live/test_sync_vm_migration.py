@@ -41,6 +41,7 @@ def test_the_migration(new_vm: Vm, controller: Controller, tmp_path: Path) -> No
         f"copy {STACK}/nginx.conf",
         f"copy {STACK}/config-private.yml",
         f"copy {STACK}/cleanup-tags.sh",
+        f"copy {STACK}/collect-garbage.py",
         "crontab crontab of root",
         "create registry-private",
         "recreate registry-nginx",
