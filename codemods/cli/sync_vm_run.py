@@ -179,7 +179,12 @@ class SyncRun:
         if not sys.stdin.isatty():
             self.say("nothing was done: there is no terminal to ask at; pass --yes")
             return False
-        print_sync(report, self.options, self.common.verbosity)
+        if self.options.format == "json":  # stdout is for the one document at the end
+            from codemods.engine.report.text import print_report
+
+            print_report(report, sys.stderr, sys.stderr, verbosity=self.common.verbosity)
+        else:
+            print_sync(report, self.options, self.common.verbosity)
         pending = sum(host.state is HostState.PENDING for host in report.hosts)
         return click.confirm(f"Roll this out to {count(pending, 'machine')}?", default=False, err=True)
 
@@ -203,7 +208,11 @@ class SyncRun:
             if self.interrupted or any(host.state not in _GOOD for host in done):
                 done += [replace(host, reason="not begun: an earlier batch failed") for _, host in batch]
                 continue
-            work = [(transport, result) for (transport, result), host in batch if host.state is HostState.PENDING]
+            work = [
+                (transport, result)
+                for (transport, result), host in batch
+                if host.state is HostState.PENDING and not result.plan.is_empty
+            ]
             outcomes = dict(zip((one for one, _ in work), self.each_apply(work), strict=True))
             done += [
                 self.finished_host(transport, host, outcomes[transport]) if transport in outcomes else host

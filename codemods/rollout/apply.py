@@ -17,7 +17,7 @@ from codemods.engine.report.model import HostState
 from codemods.errors import CodemodError
 from codemods.rollout import lock, settle, steps, validate
 from codemods.rollout.fingerprint import differences
-from codemods.rollout.health import Answers, Target, ask_all, judge, wait
+from codemods.rollout.health import Answers, Target, ask_all, find_ill, judge, wait
 from codemods.rollout.look import Observation, look
 from codemods.rollout.observe import observe
 from codemods.rollout.plan import Wish
@@ -86,13 +86,16 @@ class Rollout:
         self.run = new_run(wish.manifest.directory)
         self.notes: list[str] = []
         self.swapped = False
+        self.ill: frozenset[str] = frozenset()
 
     def apply(self, expected: Observation) -> Outcome:
         """Carry out the plan of an observation. Raises CodemodError when nothing was changed on the machine."""
-        if note := lock.acquire(self.transport, self.run.directory, lock.Owner(self.run.id, self.options.commit)):
-            self.notes.append(note)
         try:
+            if note := lock.acquire(self.transport, self.run.directory, lock.Owner(self.run.id, self.options.commit)):
+                self.notes.append(note)
             return self._locked(expected)
+        except lock.Locked:
+            raise
         except BaseException as error:
             # Nothing was swapped, or there would be an outcome.
             self.give_up(error)
@@ -121,12 +124,15 @@ class Rollout:
         served = self.served(found)
         answers = ask_all(self.transport, served)
         bad = {one.port: problem for one in served if (problem := judge(one, None, answers[one.port])[0])}
-        if bad and not self.options.force:
+        ill = find_ill(found.snapshot.containers, self.run.directory)
+        self.ill = frozenset(ill)
+        problems = [*bad.values(), *(f"{name}: {state}" for name, state in ill.items())]
+        if problems and not self.options.force:
             raise StepFailed(
                 "the stack is not well before the change, so a rollback would mean nothing: "
-                f"{'; '.join(bad.values())}; put it right, or pass --force"
+                f"{'; '.join(problems)}; put it right, or pass --force"
             )
-        self.notes += [f"not well before the change: {problem}" for problem in bad.values()]
+        self.notes += [f"not well before the change: {problem}" for problem in problems]
         return {port: answer for port, answer in answers.items() if port not in bad}
 
     def served(self, found: Observation) -> list[Target]:
@@ -166,6 +172,7 @@ class Rollout:
             before,
             deadline,
             lambda text: self.say(f"health: {text}"),
+            self.ill,
         )
         self.notes += warnings
         if problems:
@@ -195,7 +202,7 @@ class Rollout:
             composition = self.restore([record])
             deadline = time.monotonic() + self.options.health_timeout
             targets = [target for target in self.targets if target.port in before]
-            problems, warnings = wait(self.transport, composition, targets, before, deadline, lambda _: None)
+            problems, warnings = wait(self.transport, composition, targets, before, deadline, lambda _: None, self.ill)
             if problems:
                 raise StepFailed(f"the old state is not healthy: {'; '.join(problems)}")
             self.notes += warnings

@@ -12,7 +12,7 @@ import http.client
 import json
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -112,10 +112,12 @@ def wait(
     before: Answers,
     deadline: float,
     say: Callable[[str], None],
+    ill: Collection[str] = (),
 ) -> tuple[list[str], list[str]]:
     """Ask until everything is well twice in a row, or `deadline` (of time.monotonic) has passed.
 
-    Returns what is wrong and what is worth a warning.
+    `ill` are containers that were not well before; of them nothing is asked. Returns what is wrong and what is worth a
+    warning.
     """
     calm: Any = None
     said = ""
@@ -123,6 +125,7 @@ def wait(
         warnings: list[str] = []
         try:
             containers = _containers(transport, composition)
+            containers = {name: one for name, one in containers.items() if name not in ill}
             problems = [*_container_problems(containers)]
             found = [] if problems else [*_compare(transport, targets, before)]
         except Disconnected as error:
@@ -151,8 +154,21 @@ def _compare(transport: Transport, targets: Sequence[Target], before: Answers) -
 
 def _containers(transport: Transport, composition: Composition) -> dict[str, Container | None]:
     snapshot = observe(transport, Question(composition.directory, {}))
+    found = {one.name: snapshot.container(one.name, composition.directory) for one in composition.services}
     return {
-        service.container: snapshot.container(service.name, composition.directory) for service in composition.services
+        container.name if (container := found[service.name]) else service.container: container
+        for service in composition.services
+    }
+
+
+def find_ill(containers: Sequence[Container], directory: str) -> dict[str, str]:
+    """The containers of the stack in a directory that run and are not well, each with its state."""
+    found = {one.name: one for one in containers if one.directory == directory and one.service}
+    problems = {name: [*_container_problems({name: one})] for name, one in found.items()}
+    return {
+        name: said[0].removeprefix(f"{name}: ")
+        for name, said in problems.items()
+        if said and found[name].status in ("running", "restarting") and found[name].health != "starting"
     }
 
 

@@ -6,6 +6,7 @@ ended. Any other lock is left alone, and its owner named.
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import os
@@ -28,6 +29,9 @@ PATIENCE = 120
 
 OLD = 30 * 60
 """Seconds after which a lock looks forgotten."""
+
+HELD = 76
+"""Exit code of an attempt to take a lock that somebody holds."""
 
 LOST = 75
 """Exit code of a step that finds the lock in other hands."""
@@ -72,6 +76,11 @@ def acquire(transport: Transport, directory: str, owner: Owner) -> str:
     done = transport.run(_acquire(directory, owner, ""), TIMEOUT)
     if done.code == 0:
         return ""
+    if done.code != HELD:
+        from codemods.engine.report.escape import printable
+
+        said = printable(" ".join(done.output.split())[-200:]) or "it does not say why"
+        raise CodemodError(f"{transport.name}: the lock cannot be made in {directory}: {said}")
     held = read_owner(done.output)
     if not is_gone(held):
         raise Locked(f"{transport.name}: {describe(held)}: wait, or `codemod vm unlock {transport.name}`")
@@ -155,7 +164,7 @@ def _acquire(directory: str, owner: Owner, former: str) -> str:
         # A rename: whoever sees the lock sees its owner, too.
         'new=$lock.$$; mkdir "$new" || exit',
         f'record >"$new/owner.json" && printf %s {quote(owner.run)} >"$new/run" || exit',
-        'if ! mv -T "$new" "$lock" 2>/dev/null; then rm -rf "$new"; cat "$lock/owner.json"; exit 1; fi',
+        f'if ! mv -T "$new" "$lock" 2>/dev/null; then rm -rf "$new"; cat "$lock/owner.json" && exit {HELD}; exit 1; fi',
     )
 
 
@@ -165,7 +174,7 @@ def _take_over(former: str) -> list[str]:
         f"    left={PATIENCE}",
         "    boot=$(cat /proc/sys/kernel/random/boot_id)",
         '    while [ "$(cat "$lock/boot" 2>/dev/null)" = "$boot" ] && kill -0 "$(cat "$lock/worker")" 2>/dev/null; do',
-        '        [ "$left" -gt 0 ] || { cat "$lock/owner.json"; exit 1; }',
+        f'        [ "$left" -gt 0 ] || {{ cat "$lock/owner.json"; exit {HELD}; }}',
         "        left=$((left - 1)); sleep 1",
         "    done",
         '    mv "$lock" "$lock.$$" 2>/dev/null && rm -rf "$lock.$$"',
@@ -178,8 +187,10 @@ def _lock(directory: str) -> str:
 
 
 def _computer() -> str:
-    """This computer since its last start: after that no process of before is left."""
+    """This computer since its last start, and this one's view of its processes: elsewhere their numbers differ."""
     parts = []
+    with contextlib.suppress(OSError):
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
     for path in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):
         try:
             parts.append(Path(path).read_text(encoding="ascii").strip())

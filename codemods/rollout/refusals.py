@@ -36,8 +36,10 @@ class _Refusals:
     def all(self, files: Sequence[FileChange]) -> Iterator[str]:
         if not self.snapshot.is_root:
             yield "the account there is not root: log in as root, or set vm.sudo = true"
-        elif not self.snapshot.has_docker:
+            return
+        if not self.snapshot.has_docker:
             yield "docker does not answer there: install it, or start it"
+            return
         if self.definitions.error:
             yield f"docker compose refuses {self.manifest.compose.source}: {self.definitions.error}"
         for user, said in self.snapshot.crontab_errors.items():

@@ -139,13 +139,13 @@ class _Prediction:
         ups = {service.name: change for service in self.composition.services if (change := self.up(service))}
         yield from ups.values()
         restarts = {
-            service.name: ServiceChange(RESTART, service.name, service.container, why)
+            service.name: ServiceChange(RESTART, service.name, self.name(service), why)
             for service in self.composition.services
             if service.name not in ups and (why := self.stale(service))
         }
         front = self.composition.facts.nginx
         if front and front.name not in restarts and (why := self.moved(front, ups, restarts)):
-            restarts[front.name] = ServiceChange(RESTART, front.name, front.container, why)
+            restarts[front.name] = ServiceChange(RESTART, front.name, self.name(front), why)
         if front and front.name in restarts:
             restarts[front.name] = restarts.pop(front.name)
         yield from restarts.values()
@@ -154,6 +154,11 @@ class _Prediction:
                 ServiceChange(REMOVE, one.service, one.name, "it is no longer in the repository")
                 for one in strays(self.composition, self.snapshot)
             )
+
+    def name(self, service: Service) -> str:
+        """What the container is called: compose makes up a name where the file has none."""
+        found = self.snapshot.container(service.name, self.composition.directory)
+        return found.name if found else service.container
 
     def up(self, service: Service) -> ServiceChange | None:
         """What `up` does to a service."""

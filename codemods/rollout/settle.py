@@ -31,13 +31,13 @@ ROUNDS = 3
 def settle(rollout: Rollout, composition: Composition, found: Observation, plan: Plan) -> list[str]:
     """Do what the plan says about containers. Returns notes where it came otherwise. Raises StepFailed."""
     run, manifest = rollout.run, rollout.wish.manifest
+    removed = [one.container for one in plan.services if one.verb == services.REMOVE]
+    if removed:  # first: what comes may need its port
+        rollout.step("removing " + ", ".join(removed), run.remove(removed))
     if plan.runs_up:
         rollout.step("up", run.up(compose_files(manifest, found.snapshot), UP_TIMEOUT))
     interrupted = found.snapshot.interrupted is not None
     now = _restart(rollout, composition, rollout.wish.question, found.snapshot, interrupted)
-    removed = [one.container for one in plan.services if one.verb == services.REMOVE]
-    if removed:
-        rollout.step("removing " + ", ".join(removed), run.remove(removed))
     expected = {one.service for one in plan.services if one.verb != services.REMOVE}
     return [*_surprises(composition, found.snapshot, now, expected)]
 
@@ -56,7 +56,8 @@ def settle_restored(rollout: Rollout, records: Sequence[Mapping[str, Any]]) -> C
         rollout.step("removing " + ", ".join(new), run.remove(new))
     if content:
         rollout.step("up", run.up(compose_files(rollout.wish.manifest, snapshot), UP_TIMEOUT))
-    binds = [source for service in composition.services for source, _ in composition.binds(service)]
+    ours = {path for record in records for path in record["files"]}
+    binds = [one for service in composition.services for one, _ in composition.binds(service) if one in ours]
     question = Question(run.directory, dict.fromkeys(binds, ""), mounts=composition.file_mounts(binds))
     _restart(rollout, composition, question, snapshot, True)
     return composition
@@ -70,14 +71,19 @@ def _restart(
     nginx is restarted after a registry that was started since `before`; with `suspect_all` after any that was started
     after nginx.
     """
+    done: set[str] = set()
+    front = composition.facts.nginx.name if composition.facts.nginx else ""
     for _ in range(ROUNDS):
         snapshot = replace(observe(rollout.transport, question), interrupted=None)
         registries = [service.name for service in composition.facts.registries]
         suspects = registries if suspect_all else _touched(composition, before, snapshot, registries)
+        if front in done:  # a registry that is started again and again would overtake it each time
+            suspects = []
         changes = predict(composition, snapshot, (), (), suspects=suspects)
         restarts = [one.container for one in changes if one.verb == services.RESTART]
         if not restarts:
             return snapshot
+        done |= {one.service for one in changes if one.verb == services.RESTART}
         rollout.step("restarting " + ", ".join(restarts), rollout.run.restart(restarts))
     raise CodemodError(f"{', '.join(restarts)}: restarted {ROUNDS} times and still not as the files say")
 

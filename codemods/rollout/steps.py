@@ -146,7 +146,14 @@ class Run:
     def install_tables(self, tables: Sequence[TableChange]) -> str:
         """Install the crontabs."""
         return self.step(
-            "crontab", *(f'crontab {_of(table.user)} "$run/new/{table_key(table.user)}"' for table in tables)
+            "crontab",
+            *(
+                # An empty table is none; cron would take it, and so would everybody for a loss.
+                f'crontab {_of(table.user)} "$run/new/{table_key(table.user)}"'
+                if table.merge.text
+                else f"crontab {_of(table.user)} -r"
+                for table in tables
+            ),
         )
 
     def reload_units(self) -> str:
