@@ -12,7 +12,7 @@ from codemods.errors import CodemodError, SettingsError
 from codemods.rollout.definitions import Definitions
 from codemods.rollout.fingerprint import differences, fingerprint
 from codemods.rollout.fleet import batches, check_sizes
-from codemods.rollout.health import Answer, Target, judge
+from codemods.rollout.health import Answer, Target, find_ill, judge
 from codemods.rollout.inventory import host_data, host_names
 from codemods.rollout.look import Observation
 from codemods.rollout.observe import parse
@@ -21,7 +21,7 @@ from codemods.rollout.planfile import read_plan, what_moved, write_plan
 from codemods.rollout.snapshot import Snapshot
 from codemods.settings import VmSettings
 from tests.command import codemod_process, example
-from tests.rollout_scenes import DIRECTORY, machine, managed, wish, written
+from tests.rollout_scenes import DIRECTORY, container, machine, managed, wish, written
 
 REGISTRY = Target(5050, ("10.0.20.10", "registry.home.lan"), registry="registry-private", pushes=True)
 WELL = Answer(200, "registry/2.0", catalogue=frozenset({"a", "b"}))
@@ -99,6 +99,19 @@ def test_a_registry_is_well_when_it_answers_and_has_lost_nothing(
     found, warning = judge(REGISTRY, before, after)
     assert (problem in found) if problem else (found, warning) == ("", "")
     assert warning == ""
+
+
+def test_what_was_not_well_before_is_found() -> None:
+    """Unhealthy and restarting containers of the stack; not those that are still being asked, or stopped."""
+    containers = (
+        container("a", health="unhealthy"),
+        container("b", status="restarting"),
+        container("c", health="starting"),
+        container("d", status="exited", exit_code=1),
+        container("e", health="healthy"),
+        replace(container("f", health="unhealthy"), directory="/srv/other"),
+    )
+    assert find_ill(containers, DIRECTORY) == {"a": "unhealthy", "b": "restarting"}
 
 
 def test_a_mirror_that_lost_repositories_is_a_warning() -> None:

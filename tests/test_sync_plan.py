@@ -211,12 +211,44 @@ def test_a_service_that_left_the_repository_stays_until_pruned() -> None:
     """It is named, and removed on demand; so is a file that an earlier run put there."""
     old = container("registry-old")
     state = {"files": {f"{DIRECTORY}/old.yml": {"digest": "x"}}}
-    before = machine(wish(), containers=(*machine(wish()).containers, old), state=state)
+    left = {f"{DIRECTORY}/old.yml": LiveFile("file", digest="x")}
+    before = machine(wish(), containers=(*machine(wish()).containers, old), state=state, files=left)
     kept = plan(wish(), before)
     assert steps(kept) == []
     assert any("container registry-old is no longer" in note for note in kept.notes)
     assert any("old.yml is no longer" in note for note in kept.notes)
     assert steps(plan(wish(prune=True), before)) == [f"delete {DIRECTORY}/old.yml", "remove registry-old"]
+
+
+def test_what_is_pruned_is_not_lost_unseen() -> None:
+    """A file that somebody else wrote to is refused; services of an override file are the machine's own."""
+    path, override = f"{DIRECTORY}/old.yml", f"{DIRECTORY}/docker-compose.override.yml"
+    state = {"files": {path: {"digest": "x"}, f"{DIRECTORY}/gone.yml": {"digest": "x"}}}
+    files = {path: LiveFile("file", digest="hand"), override: LiveFile("file", digest="o")}
+    before = machine(wish(), containers=(*machine(wish()).containers, container("own")), state=state, files=files)
+    found = plan(wish(prune=True), before)
+    assert steps(found) == [f"delete {path}"]
+    assert "old.yml was changed on the machine" in found.refusals[0]
+    assert plan(wish(prune=True, overwrite=True), before).refusals == ()
+    assert not any("own" in note for note in plan(wish(), before).notes)
+
+
+def test_a_container_is_restarted_by_its_own_name() -> None:
+    """Without `container_name` compose makes one up."""
+    wanted = wish({"nginx.conf": "new\n"}, COMPOSE.replace("    container_name: registry-nginx\n", ""))
+    containers = (replace(container("nginx"), name="registry_nginx_1"), *machine(wish()).containers[1:])
+    old = {NGINX: written("old\n", managed("nginx.conf", ""))}
+    assert steps(plan(wanted, machine(wanted, containers=containers, files=old)))[-1] == "restart registry_nginx_1"
+
+
+def test_a_port_of_a_service_that_left_is_freed_by_pruning() -> None:
+    """It is our own container that holds it."""
+    wanted = wish()
+    old = COMPOSE.replace("  nginx:\n", "  front:\n")
+    files = {f"{DIRECTORY}/docker-compose.yml": written(old, wanted.manifest.compose)}
+    before = machine(wanted, files=files, containers=(container("front"), *machine(wanted).containers[1:]))
+    assert "port 5000 of nginx is held by front" in plan(wanted, before).refusals[0]
+    assert plan(replace(wanted, prune=True), before).refusals == ()
 
 
 def test_a_disk_without_room_is_refused_before_anything_is_copied() -> None:

@@ -112,7 +112,7 @@ class Rollout:
             self._change(found)
             self._check(before)
         except (Exception, Interrupted) as error:
-            return self._roll_back(found, record, before, error)
+            return self.roll_back(found, record, before, error)
         return self._keep(found)
 
     def _baseline(self, found: Observation) -> Answers:
@@ -191,7 +191,7 @@ class Rollout:
         self.say("done")
         return Outcome(HostState.CHANGED, notes=tuple(self.notes))
 
-    def _roll_back(
+    def roll_back(
         self, found: Observation, record: Mapping[str, Any], before: Answers, error: BaseException
     ) -> Outcome:
         """Put the old state back and see that it serves."""

@@ -29,6 +29,9 @@ class Observation:
 def look(transport: Transport, wish: Wish) -> Observation:
     """Observe a machine and plan. Changes nothing there. Raises CodemodError."""
     snapshot = observe(transport, wish.question)
+    asked = wish.question_after(snapshot.state or {})
+    if (asked.files, asked.users) != (wish.question.files, wish.question.users):
+        snapshot = observe(transport, asked)
     definitions = Definitions()
     if snapshot.is_root and snapshot.has_docker:
         definitions = read_definitions(transport, wish.manifest, wish.composition, snapshot)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from codemods.engine.report.mask import mask_secrets
 from codemods.engine.report.model import HostAction
 from codemods.rollout import crontab, services
-from codemods.rollout.definitions import Definitions, inputs
+from codemods.rollout.definitions import Definitions, inputs, override_path
 from codemods.rollout.refusals import find_refusals
 from codemods.rollout.services import Composition, ServiceChange
 from codemods.rollout.snapshot import LiveFile, Question, Snapshot
@@ -28,6 +29,13 @@ class Wish:
     composition: Composition
     prune: bool = False
     overwrite: bool = False
+
+    def question_after(self, left: Mapping[str, Any]) -> Question:
+        """The same, with what an earlier run has left there: files and users that are no longer in the manifest."""
+        asked = self.question
+        files = {path: entry["digest"] for path, entry in left.get("files", {}).items()}
+        users = dict.fromkeys((*asked.users, *left.get("crontab", {})))
+        return replace(asked, files={**files, **asked.files}, users=list(users))
 
     @property
     def question(self) -> Question:
@@ -136,7 +144,7 @@ class _Planner:
             self.definitions.changed,
             replaced,
             suspects=self.suspects(),
-            prune=self.wish.prune,
+            prune=self.wish.prune and not self.has_override(),
         )
         return Plan(
             directories=tuple(path for path in self.manifest.directories if self.snapshot.file(path).kind == "absent"),
@@ -151,12 +159,17 @@ class _Planner:
             resumes=str((self.snapshot.interrupted or {}).get("run", "")),
             refusals=tuple(find_refusals(self.wish, self.snapshot, self.definitions, files)),
             warnings=tuple(
-                f"the crontab of {user} has a line that can lose images, and is not ours: {line} (--prune takes it out)"
+                f"the crontab of {user} has a line that can lose images, and is not ours: {mask_secrets(line)} "
+                "(--prune takes it out)"
                 for user, merge in tables.items()
                 for line in merge.destructive
             ),
             notes=tuple(self.notes(tables)),
         )
+
+    def has_override(self) -> bool:
+        """Whether the machine has services of its own, in a file that only compose reads."""
+        return self.snapshot.file(override_path(self.manifest.compose.path)).kind == "file"
 
     def suspects(self) -> list[str]:
         """After a run that did not come to its end: any registry may have been started without nginx noticing."""
@@ -189,21 +202,24 @@ class _Planner:
     def abandoned(self) -> Iterator[str]:
         """Files that an earlier run put there and that are no longer in the repository."""
         managed = {file.path for file in self.manifest.files} | {entry.path for entry in self.manifest.unmanaged}
-        yield from (path for path in self.left if path not in managed)
+        for path in self.left:
+            if path not in managed and self.snapshot.file(path).kind != "absent":
+                yield path
 
     def notes(self, tables: Mapping[str, crontab.Merge]) -> Iterator[str]:
         if lock := self.snapshot.lock:
             yield f"the machine is locked by {lock.get('who', 'somebody')} since {lock.get('since', 'some time')}"
         for user, merge in tables.items():
             yield from (
-                f"the crontab of {user} has a line about the stack that is not ours: {line} (--prune takes it out)"
+                f"the crontab of {user} has a line about the stack that is not ours: {mask_secrets(line)} "
+                "(--prune takes it out)"
                 for line in merge.strays
                 if line not in merge.destructive
             )
         if not self.wish.prune:
             for path in self.abandoned():
                 yield f"{path} is no longer in the repository and stays (--prune removes it)"
-            for one in services.strays(self.composition, self.snapshot):
+            for one in [] if self.has_override() else services.strays(self.composition, self.snapshot):
                 yield f"container {one.name} is no longer in the repository and stays (--prune removes it)"
 
 

@@ -36,6 +36,7 @@ def make_record(run: Run, manifest: Manifest, found: Observation, before: Answer
         "who": who(),
         "commit": commit,
         "files": {**kept, **files},
+        "former_crontab": dict((found.snapshot.state or {}).get("crontab", {})),
         "crontab": {
             user: list(dict.fromkeys((*former.get("crontab", {}).get(user, []), *lines)))
             for user, lines in manifest.crontab.items()

@@ -46,6 +46,7 @@ class _Refusals:
             yield f"the crontab of {user} cannot be read: {said}"
         for change in files:
             yield from self.in_the_way(change)
+        yield from self.edited_leavings()
         yield from self.missing_sources()
         yield from self.foreign_containers()
         yield from self.taken_ports()
@@ -67,10 +68,18 @@ class _Refusals:
                 f"over into {change.file.source}, or pass --overwrite"
             )
 
+    def edited_leavings(self) -> Iterator[str]:
+        """Files that --prune would remove and somebody else has written to."""
+        managed = {file.path for file in self.manifest.files} | {entry.path for entry in self.manifest.unmanaged}
+        for path in self.left if self.wish.prune and not self.wish.overwrite else ():
+            if path not in managed and self.is_edited(path, self.snapshot.file(path)):
+                yield f"{path} was changed on the machine since the last roll-out: look into it, or pass --overwrite"
+
     def is_edited(self, path: str, live: LiveFile) -> bool:
         """Whether somebody else wrote what is there, as far as an earlier run tells."""
         known = [entries[path]["digest"] for entries in (self.left, self.tried) if path in entries]
-        return live.kind == "file" and path in self.left and live.digest not in known
+        # What a roll-back that was cut off has put there is not known by its digest.
+        return live.kind == "file" and path in self.left and live.digest not in known and "" not in known
 
     def missing_sources(self) -> Iterator[str]:
         coming = {file.path for file in self.manifest.files} | set(self.manifest.directories)
@@ -90,27 +99,33 @@ class _Refusals:
                     yield f"there is a container {one.name} made by {origin}: rename or remove it"
 
     def taken_ports(self) -> Iterator[str]:
+        ours = any(one.directory == self.composition.directory for one in self.snapshot.containers)
+        known = self.published() if ours else {}
         for service in self.composition.services:
-            if self.snapshot.container(service.name, self.composition.directory) is not None:
-                known = self.published()
-            else:
-                known = set()
             for port in service.ports:
-                if port.protocol == "tcp" and not port.address and port.published in self.snapshot.ports - known:
+                holder = known.get(port.published, "")
+                if holder and holder not in self.composition.facts.services and not self.wish.prune:
+                    yield (
+                        f"port {port.published} of {service.name} is held by {holder}, which is no longer in the "
+                        "repository: pass --prune"
+                    )
+                elif (
+                    port.protocol == "tcp" and not port.address and port.published in self.snapshot.ports - known.keys()
+                ):
                     yield (
                         f"port {port.published} of {service.name} is taken there by another program: free it, or "
                         "choose another"
                     )
 
-    def published(self) -> set[int]:
-        """The ports that the stack publishes now."""
+    def published(self) -> dict[int, str]:
+        """The ports that the stack publishes now, each with its service."""
         live = self.snapshot.file(self.manifest.compose.path)
         text = live.content if live.content is not None else self.manifest.compose.content
         try:
             facts = read_compose(parse(text.decode()))
         except (ValueError, ParseError):
-            return set(self.snapshot.ports)
-        return {port.published for service in facts.services.values() for port in service.ports}
+            return dict.fromkeys(self.snapshot.ports, "")
+        return {port.published: service.name for service in facts.services.values() for port in service.ports}
 
     def lack_of_space(self, files: Sequence[FileChange]) -> Iterator[str]:
         # A staged copy and a backup of each, and the records.

@@ -132,6 +132,16 @@ class Run:
             "sync",
         )
 
+    def keep_all(self, files: Mapping[str, Any], users: Iterable[str]) -> str:
+        """Copy these files and crontabs, and say that from now on they are being replaced."""
+        return self.step(
+            "backup",
+            *(f"keep {file_key(path)} {quote(path)}" for path in files),
+            *(f"keep_table {table_key(user)} {_of(user)}" for user in users),
+            "sync",
+            f'printf {SWAPPING} >"$run/status"; sync',
+        )
+
     def swap(self, plan: Plan) -> str:
         """Put everything in its place, each file by one rename."""
         return self.step(
@@ -227,7 +237,7 @@ class Run:
             f'if [ -f {former} ]; then cp -p {former} "$own/state.json"; else rm -f "$own/state.json"; fi',
             *(f'printf {UNDONE} >"$own/runs/{one}/status"' for one in runs),
             'entry >>"$own/log.jsonl"',
-            'rm -rf "$run"',
+            f'printf {DONE} >"$run/status"; rm -rf "$run/new"',
             "sync",
             *release_lines(self.id),
         )
