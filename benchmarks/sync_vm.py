@@ -31,7 +31,7 @@ from tests.live.site import SCRIPT, wanted_files
 from tests.live.vm import STACK, UNIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tests.live.site import SCRIPT, wanted_files
 from tests.live.vm import Vm
@@ -109,7 +109,7 @@ def tasks(original: Path) -> list[dict[str, object]]:
     ]
 
 
-def measure(sides: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
+def measure(sides: Mapping[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
     """Seconds of every run of each side; in turns, after one run of each that does not count."""
     times: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(rounds + 1):
