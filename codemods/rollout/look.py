@@ -29,7 +29,7 @@ class Observation:
 def look(transport: Transport, wish: Wish) -> Observation:
     """Observe a machine and plan. Changes nothing there. Raises CodemodError."""
     snapshot = observe(transport, wish.question)
-    asked = wish.question_after(snapshot.state or {})
+    asked = wish.question_after(snapshot.state or {}, snapshot.interrupted or {})
     if (asked.files, asked.users) != (wish.question.files, wish.question.users):
         snapshot = observe(transport, asked)
     definitions = Definitions()

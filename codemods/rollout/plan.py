@@ -30,11 +30,11 @@ class Wish:
     prune: bool = False
     overwrite: bool = False
 
-    def question_after(self, left: Mapping[str, Any]) -> Question:
-        """The same, with what an earlier run has left there: files and users that are no longer in the manifest."""
+    def question_after(self, *records: Mapping[str, Any]) -> Question:
+        """The same, with what earlier runs have left there: files and users that are no longer in the manifest."""
         asked = self.question
-        files = {path: entry["digest"] for path, entry in left.get("files", {}).items()}
-        users = dict.fromkeys((*asked.users, *left.get("crontab", {})))
+        files = {path: entry["digest"] for one in records for path, entry in one.get("files", {}).items()}
+        users = dict.fromkeys((*asked.users, *(user for one in records for user in one.get("crontab", {}))))
         return replace(asked, files={**files, **asked.files}, users=list(users))
 
     @property
@@ -202,7 +202,8 @@ class _Planner:
     def abandoned(self) -> Iterator[str]:
         """Files that an earlier run put there and that are no longer in the repository."""
         managed = {file.path for file in self.manifest.files} | {entry.path for entry in self.manifest.unmanaged}
-        for path in self.left:
+        tried = (self.snapshot.interrupted or {}).get("files", {})
+        for path in dict.fromkeys((*self.left, *tried)):
             if path not in managed and self.snapshot.file(path).kind != "absent":
                 yield path
 
