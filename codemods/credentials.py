@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from codemods.errors import CodemodError, SettingsError
+from codemods.errors import CodemodError, CredentialsError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,7 +81,7 @@ def _check_printable(kind: str, found: Credentials) -> None:
         wrong = "user name or password hold a line end or the like"
     else:
         return
-    raise SettingsError(f"the {kind} credentials for {found.origin} cannot be used: {wrong}")
+    raise CredentialsError(f"the {kind} credentials for {found.origin} cannot be used: {wrong}")
 
 
 def origin_of(url: str) -> str:
@@ -105,7 +105,7 @@ def _check_origin(place: str, origin: str) -> None:
     try:
         origin_of(origin)
     except SettingsError as error:
-        raise SettingsError(f"{place} is {error}") from None
+        raise CredentialsError(f"{place} is {error}") from None
 
 
 def read_private_file(path: Path) -> str:
@@ -129,7 +129,7 @@ def _from_environment(kind: str, environment: Mapping[str, str]) -> list[Credent
     if not values:
         return []
     if not values.get("origin"):
-        raise SettingsError(f"{prefix}ORIGIN is not set: name the server that the {kind} credentials are for")
+        raise CredentialsError(f"{prefix}ORIGIN is not set: name the server that the {kind} credentials are for")
     _check_origin(f"{prefix}ORIGIN", values["origin"])
     values["allow_http"] = values.get("allow_http", "") in ("1", "true", "yes")
     return [Credentials(**values)]
