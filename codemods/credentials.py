@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from codemods.errors import CodemodError, SettingsError
+from codemods.errors import CodemodError, CredentialsError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,8 +57,8 @@ def configuration_directory() -> Path:
 def find_credentials(kind: str, url: str, environment: Mapping[str, str] = os.environ) -> Credentials | None:
     """The credentials of a kind (`dns`, `woodpecker`, `registry`, `hub`) for the server at `url`; None without any.
 
-    Raises CodemodError for a file that others can read or that is no TOML, and for credentials that would travel
-    over plain http without `allow_http`.
+    Raises CodemodError for a file that others can read or that is no TOML, for an origin that is no address of a
+    server, and for credentials that would travel over plain http without `allow_http`.
     """
     wanted = origin_of(url)
     for found in (*_from_environment(kind, environment), *_from_file(kind)):
@@ -81,17 +81,31 @@ def _check_printable(kind: str, found: Credentials) -> None:
         wrong = "user name or password hold a line end or the like"
     else:
         return
-    raise SettingsError(f"the {kind} credentials for {found.origin} cannot be used: {wrong}")
+    raise CredentialsError(f"the {kind} credentials for {found.origin} cannot be used: {wrong}")
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port of a URL, with the port of the scheme left out; an address without scheme as it is."""
-    parts = urlsplit(url)
+    """Scheme, host and port of a URL, with the port of the scheme left out; an address without scheme as it is.
+
+    Raises SettingsError, which does not quote the URL, as that may hold a password.
+    """
+    try:
+        parts = urlsplit(url)
+        number = parts.port
+    except ValueError:
+        raise SettingsError("no address of a server: SCHEME://HOST or SCHEME://HOST:PORT is expected") from None
     if not parts.hostname or parts.scheme not in _PORTS:
         return url.rstrip("/").lower()
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    port = "" if parts.port in (None, _PORTS[parts.scheme]) else f":{parts.port}"
+    port = "" if number in (None, _PORTS[parts.scheme]) else f":{number}"
     return f"{parts.scheme}://{host}{port}"
+
+
+def _check_origin(place: str, origin: str) -> None:
+    try:
+        origin_of(origin)
+    except SettingsError as error:
+        raise CredentialsError(f"{place} is {error}") from None
 
 
 def read_private_file(path: Path) -> str:
@@ -115,7 +129,8 @@ def _from_environment(kind: str, environment: Mapping[str, str]) -> list[Credent
     if not values:
         return []
     if not values.get("origin"):
-        raise SettingsError(f"{prefix}ORIGIN is not set: name the server that the {kind} credentials are for")
+        raise CredentialsError(f"{prefix}ORIGIN is not set: name the server that the {kind} credentials are for")
+    _check_origin(f"{prefix}ORIGIN", values["origin"])
     values["allow_http"] = values.get("allow_http", "") in ("1", "true", "yes")
     return [Credentials(**values)]
 
@@ -136,6 +151,7 @@ def _from_file(kind: str) -> list[Credentials]:
         wrong = sorted(set(entry) - set(_NAMES)) if isinstance(entry, dict) else ["?"]
         if wrong or not isinstance(entry.get("origin"), str) or not all(map(_fits, entry.items())):
             raise CodemodError(f"{path}: [[{kind}]] takes {', '.join(_NAMES)}: texts, and allow_http true or false")
+        _check_origin(f"{path}: an origin of [[{kind}]]", entry["origin"])
         found.append(Credentials(**entry))
     return found
 

@@ -18,6 +18,10 @@ class SettingsError(CodemodError):
     exit_code = 2
 
 
+class CredentialsError(SettingsError):
+    """Credentials that are given and cannot be used."""
+
+
 class ParseError(CodemodError):
     """A document that cannot be read; `offset` is a character offset into its text, where known."""
 

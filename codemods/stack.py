@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from codemods.repository import Repository
     from codemods.settings import Settings
 
-_REGISTRY_IMAGE = re.compile(rb"""image:\s*["']?(?:[\w.-]+/)*(?:registry|distribution)(?:[:@"'\s]|$)""")
+_REGISTRY_IMAGE = re.compile(rb"""image:\s*["']?(?:[\w.-]+/|\$\{\w+:?-)*(?:registry|distribution)(?:[:@}"'\s]|$)""")
 _COMPOSE_NAME = re.compile(r"(?:docker-)?compose[^/]*\.ya?ml\Z")
 _DEFAULT_DIRECTORY = "/opt/registry"
 

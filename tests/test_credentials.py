@@ -8,6 +8,7 @@ import pytest
 
 from codemods.credentials import Credentials, configuration_directory, find_credentials, origin_of
 from codemods.errors import CodemodError, SettingsError
+from tests.command import codemod
 
 SERVER = "https://ci.home.lan"
 
@@ -120,3 +121,31 @@ def test_what_no_header_can_carry_is_refused(values: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match="cannot be used") as caught:
         find_credentials("dns", SERVER, environment)
     assert not any(value in str(caught.value) for value in values.values())
+
+
+@pytest.mark.parametrize("kind", ["dns", "woodpecker", "registry", "hub", "vm"])
+@pytest.mark.parametrize(
+    "origin",
+    ["http://x:99999", "http://x:abc", "http://[::1", "http://[::x]", "https://u:hidden/word@x", "http://x:-1"],
+)
+def test_an_origin_that_is_no_address_is_refused(kind: str, origin: str) -> None:
+    """In one line that says where it stands, and quotes neither it, as it may hold a password, nor the token."""
+    environment = {f"CODEMOD_{kind.upper()}_ORIGIN": origin, f"CODEMOD_{kind.upper()}_TOKEN": "hidden"}
+    with pytest.raises(SettingsError, match=f"^CODEMOD_{kind.upper()}_ORIGIN is no address of a server: ") as given:
+        find_credentials(kind, SERVER, environment)
+    path = store(f'[[{kind}]]\norigin = "{origin}"\ntoken = "hidden"\n')
+    with pytest.raises(SettingsError, match=rf"^{path}: an origin of \[\[{kind}\]\] is no address") as stored:
+        find_credentials(kind, SERVER, {})
+    for error in (given, stored):
+        assert "hidden" not in str(error.value)
+        assert "\n" not in str(error.value)
+
+
+def test_a_command_tells_of_a_wrong_origin_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the user's mistake, and no traceback."""
+    monkeypatch.setenv("CODEMOD_DNS_ORIGIN", "http://x:99999")
+    monkeypatch.setenv("CODEMOD_DNS_TOKEN", "hidden")
+    settings = ("registry.hostname=r.home.lan", "registry.address=127.0.0.1", "dns.server=http://127.0.0.1:9")
+    run = codemod(tmp_path, *(word for one in settings for word in ("--set", one)), "sync-dns", "--plan")
+    assert (run.code, run.out, run.err.count("\n")) == (2, "", 1)
+    assert "CODEMOD_DNS_ORIGIN is no address of a server" in run.err

@@ -543,3 +543,15 @@ def test_working_tree_counts(tmp_path: Path) -> None:
     commit_all(tmp_path)
     (tmp_path / "x").write_text("new")
     assert manifest(tmp_path).files[1].content == b"new"
+
+
+def test_the_directory_is_that_of_the_compose_file(tmp_path: Path) -> None:
+    """Also where only the resolved list tells it; vm.directory is for those who want another."""
+    files = small_repository()
+    element = 'format("echo %s | base64 -d > %s", base64encode(file("c.yml")), "/opt/mirror/c.yml")'
+    text = files["main.tf"].replace('"echo ${base64encode(file("c.yml"))} | base64 -d > /opt/registry/c.yml"', element)
+    settings = 'version = 1\n[paths]\nterraform = "main.tf"\nprovision_list = "module.m.cmds"\n'
+    write(tmp_path, {**files, "main.tf": text, "codemod.toml": settings})
+    assert manifest(tmp_path).directory == "/opt/mirror"
+    write(tmp_path, {"codemod.toml": f'{settings}[vm]\ndirectory = "/srv/hub"\n'})
+    assert manifest(tmp_path).directory == "/srv/hub"

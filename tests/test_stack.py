@@ -412,3 +412,32 @@ def test_ignored_files_have_no_role(tmp_path: Path) -> None:
     write(tmp_path, {**WHOLE, "build/docker-compose.yml": COMPOSE, ".gitignore": "build/\n"})
     commit_all(tmp_path)
     assert find(tmp_path).compose == f"{DIRECTORY}/docker-compose.yml"
+
+
+@pytest.mark.parametrize(
+    "functions", ["concat([\n{}], [\n{}])", "flatten([[\n{}], [\n{}]])", "compact(concat([\n{}], tolist([\n{}])))"]
+)
+@pytest.mark.parametrize("overrides", [(), ("paths.terraform=vm/main.tf", "paths.provision_list=locals.boot")])
+def test_a_list_put_together_by_functions(tmp_path: Path, functions: str, overrides: tuple[str, ...]) -> None:
+    """It is found as one that is written out, and so is the directory to which it deploys the compose file."""
+    compose = deploy("stack/compose.yaml", "/opt/mirror/compose.yaml")
+    nginx = deploy("stack/front.conf", "/opt/registry/nginx.conf")
+    files = {
+        "stack/compose.yaml": COMPOSE,
+        "stack/front.conf": NGINX,
+        "vm/main.tf": "locals {\n  boot = " + functions.format(nginx, compose).replace("/../../", "/../") + "\n}\n",
+    }
+    stack = find(tmp_path, files, *overrides)
+    assert (stack.terraform, stack.provision_list) == ("vm/main.tf", "locals.boot")
+    assert (stack.nginx, stack.directory) == ("stack/front.conf", "/opt/mirror")
+
+
+def test_a_list_put_together_by_functions_is_not_edited(tmp_path: Path) -> None:
+    """The recipe knows where a list that is written out ends, and refuses any other."""
+    text = TERRAFORM.replace("provision_cmds = [", "provision_cmds = concat([").replace("  ]\n}", "  ])\n}")
+    write(tmp_path, {**WHOLE, "stacks/infra/main.tf": text})
+    settings = ("--set", "registry.hostname=r.lan", "--set", "registry.address=10.0.0.9")
+    run = codemod(tmp_path, *settings, "apply-caching", "--diff")
+    assert run.code == 3
+    assert "stacks/infra/main.tf" in run.err
+    assert "+++ b/stacks/infra/main.tf" not in run.out

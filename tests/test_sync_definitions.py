@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from codemods.rollout.definitions import Definitions, input_digest, override_path, read_definitions
+from codemods.rollout.definitions import Definitions, input_digest, inputs, override_path, read_definitions
 from codemods.rollout.snapshot import LiveFile, Snapshot
 from tests.rollout_scenes import COMPOSE, DIRECTORY, LocalMachine, container, machine, wish
 
@@ -140,3 +140,23 @@ def test_the_override_file_is_read_where_it_is(programs: Path) -> None:
     before = machine(wanted, files={override: LiveFile("file", digest="x")})
     read_definitions(LocalMachine(str(programs)), wanted.manifest, wanted.composition, before)
     assert f"-f {override} --project-directory {DIRECTORY}" in (programs / "calls").read_text()
+
+
+def test_a_secret_in_what_compose_says_is_masked(tmp_path: Path) -> None:
+    """A template may have put it into the compose file, which compose quotes."""
+    program = tmp_path / "docker-compose"
+    program.write_text('#!/bin/sh\necho "services.nginx.ports: invalid port: s3cr3t-w0rd"; exit 15\n')
+    program.chmod(0o755)
+    wanted = wish()
+    compose = replace(wanted.manifest.compose, secrets=("s3cr3t-w0rd",))
+    manifest = replace(wanted.manifest, compose=compose, files=(compose, *wanted.manifest.files[1:]))
+    found = read_definitions(LocalMachine(str(tmp_path)), manifest, wanted.composition, machine(wanted))
+    assert found.error == "services.nginx.ports: invalid port: ***"
+
+
+@pytest.mark.parametrize("written", ["x.env", "[x.env]", "[{path: x.env}]", "[{path: ./x.env, required: false}]"])
+def test_every_form_of_env_file_is_an_input(written: str) -> None:
+    """A change of one changes the containers that are made from it."""
+    compose = COMPOSE.replace("    image: nginx:alpine\n", f"    image: nginx:alpine\n    env_file: {written}\n")
+    wanted = wish(compose=compose)
+    assert f"{DIRECTORY}/x.env" in [str(Path(path)) for path in inputs(wanted.manifest, wanted.composition)]

@@ -250,3 +250,18 @@ def test_a_machine_that_does_not_answer_is_unreachable(tmp_path: Path) -> None:
     assert found.code == 3
     [host] = json.loads(found.out)["hosts"]
     assert host["state"] == "unreachable" and "could not connect" in host["reason"]
+
+
+@pytest.mark.parametrize("statement", ["raise SystemExit(0)", "import sys; sys.exit('hidden words')"])
+def test_an_inventory_that_ends_the_program_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: str
+) -> None:
+    """It is Python code, and an exit of 0 would read as success."""
+    root = example(tmp_path)
+    (tmp_path / "inventory.py").write_text(f"{statement}\n")
+    monkeypatch.setenv("TF_VAR_dockerhub_password", "x")
+    run = codemod_process(root, "sync-vm", "--plan", "--inventory", str(tmp_path / "inventory.py"))
+    assert run.code == 3
+    assert run.err.count("ends the program") == 1
+    assert "Traceback" not in run.err
+    assert "hidden" not in run.err

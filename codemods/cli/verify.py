@@ -13,7 +13,7 @@ from codemods.cli.main import common_options, reader_may_leave
 from codemods.cli.options import CommonOptions
 from codemods.cli.session import Session, open_session
 from codemods.engine.report.model import CheckResult, CheckState, Report, exit_code
-from codemods.errors import CodemodError, SettingsError
+from codemods.errors import CodemodError, CredentialsError, SettingsError
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,9 @@ def verify(common: CommonOptions, /, **values: object) -> int:
         raise SettingsError("--sample goes with --integrity")
     session = open_session(common)
     results = tuple(run_checks(session, options, common))
+    if all(result.state is CheckState.SKIPPED for result in results) and not _asked(options):
+        message = "nothing was checked: run `codemod init`, or set what the skipped checks name"
+        results = (*results, CheckResult("verify", "", CheckState.ERROR, message))
     report = Report("verify", exit_code(checks=results), checks=results)
     with reader_may_leave():
         _print(report, options, common.verbosity)
@@ -98,7 +101,7 @@ def verify(common: CommonOptions, /, **values: object) -> int:
 
 def run_checks(session: Session, options: Options, common: CommonOptions) -> Iterator[CheckResult]:
     """The results of the checks asked for; one that cannot be made does not keep the others from being made."""
-    asked = [name for name in _CHECKS if getattr(options, name)]
+    asked = _asked(options)
     for name in asked or [name for name in _CHECKS if name != "trigger"]:
         module, _, function = _CHECKS[name].partition(":")
         check: Check = getattr(import_module(module), function)
@@ -107,9 +110,15 @@ def run_checks(session: Session, options: Options, common: CommonOptions) -> Ite
         except SettingsError as error:
             if asked:
                 raise
-            yield CheckResult(name, "", CheckState.SKIPPED, str(error))
+            state = CheckState.ERROR if isinstance(error, CredentialsError) else CheckState.SKIPPED
+            yield CheckResult(name, "", state, str(error))
         except CodemodError as error:
             yield CheckResult(name, "", CheckState.ERROR, str(error))
+
+
+def _asked(options: Options) -> list[str]:
+    """The checks that were asked for by name."""
+    return [name for name in _CHECKS if getattr(options, name)]
 
 
 def _print(report: Report, options: Options, verbosity: int) -> None:

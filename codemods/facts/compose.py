@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ _REGISTRY_HEADS = (
     "docker.io/distribution",
     "ghcr.io/distribution",
 )
+_DEFAULT = re.compile(r"(?<!\$)\$\{[A-Za-z_]\w*:?-([^${}]*)\}")
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,10 @@ class Port:
 
 @dataclass(frozen=True)
 class Service:
-    """One service; `container` is its container_name, else its name; `names` are those it answers to besides."""
+    """One service; `container` is its container_name, else its name; `names` are those it answers to besides.
+
+    `image` is as written, variables and all.
+    """
 
     name: str
     image: str
@@ -121,16 +126,27 @@ def read_compose(file: YamlFile) -> ComposeFacts:
     return ComposeFacts({service.name: service for service in ordered}, registries, _front(ordered))
 
 
+def with_defaults(text: str) -> str:
+    """A text with the default of each `${NAME:-default}` and `${NAME-default}`, also of one inside another.
+
+    That is what compose reads where nothing sets the variable; what `.env` or the environment say is not known here.
+    """
+    while (inner := _DEFAULT.sub(r"\1", text)) != text:
+        text = inner
+    return text
+
+
 def is_registry_image(image: str) -> bool:
     """Whether an image reference names Distribution: `registry:2`, `docker.io/library/registry`, `distribution/…`."""
-    repository = image.split("@")[0]
+    repository = with_defaults(image).split("@")[0]
     head, _, last = repository.rpartition("/")
     return head in _REGISTRY_HEADS and last.split(":")[0] in ("registry", "distribution")
 
 
 def _front(services: list[Service]) -> Service | None:
     """The nginx in front: it mounts an nginx configuration, or at least runs the image."""
-    running = [service for service in services if service.image.split("@")[0].rpartition("/")[2].startswith("nginx")]
+    images = [with_defaults(service.image).split("@")[0].rpartition("/")[2] for service in services]
+    running = [service for service, image in zip(services, images, strict=True) if image.startswith("nginx")]
     mounting = [service for service in running if service.nginx_config]
     return next(iter(mounting or running), None)
 
@@ -178,13 +194,13 @@ def _mount(item: Node) -> Mount | None:
 
 
 def _port(item: Node) -> Port | None:
-    """A single published port; ranges and variables are none."""
+    """A single published port, of a variable its default; ranges and variables without one are none."""
     node = resolve(item)
     if isinstance(node, Mapping):
-        published, target = text_of(node.value("published")) or "", text_of(node.value("target")) or ""
+        published, target = (with_defaults(text_of(node.value(key)) or "") for key in ("published", "target"))
         address, protocol = text_of(node.value("host_ip")) or "", text_of(node.value("protocol")) or "tcp"
     else:
-        text, _, protocol = (text_of(node) or "").partition("/")
+        text, _, protocol = with_defaults(text_of(node) or "").partition("/")
         rest, _, target = text.rpartition(":")
         address, _, published = rest.rpartition(":")
     if not (published.isdigit() and target.isdigit()):

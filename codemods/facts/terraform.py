@@ -23,6 +23,9 @@ _PORT = re.compile(r"(?:#+|//)\s*[-*]?\s*(?P<port>\d{2,5})\s*(?:->|→|=>|:|=|-)
 _OF_THE_STACK = re.compile(r"registry|nginx", re.IGNORECASE)
 _ADDRESS = re.compile(r"\bip=(\d{1,3}(?:\.\d{1,3}){3})\b")
 
+LIST_FUNCTIONS = ("concat", "compact", "flatten", "tolist")
+"""Terraform's functions that give the elements of the lists they are given."""
+
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
@@ -121,15 +124,22 @@ def read_terraform(file: HclFile, provision_list: str) -> TerraformFacts:
 
 
 def find_provision_lists(file: HclFile) -> list[tuple[str, tuple[Deployment, ...]]]:
-    """Dotted name and deployments of every list that deploys files."""
+    """Dotted name and deployments of every list that deploys files, also of one that concat() and its kin make."""
     found = []
     for attribute in file.attributes:
-        if isinstance(attribute.value, List):
-            elements = enumerate(attribute.value.children)
-            deployments = tuple(item for i, element in elements for item in read_deployments(file, i, element))
-            if deployments:
-                found.append((attribute.dotted, deployments))
+        elements = enumerate(_listed(attribute.value))
+        deployments = tuple(item for i, element in elements for item in read_deployments(file, i, element))
+        if deployments:
+            found.append((attribute.dotted, deployments))
     return found
+
+
+def _listed(value: Value) -> Iterator[Value]:
+    """The elements of a list, also of one inside a list or a call that makes one list of several."""
+    if isinstance(value, List) or (isinstance(value, Call) and value.name in LIST_FUNCTIONS):
+        for child in value.children:
+            is_list = isinstance(child, List) or (isinstance(child, Call) and child.name in LIST_FUNCTIONS)
+            yield from _listed(child) if is_list else (child,)
 
 
 def resolve_source(terraform_path: str, as_written: str) -> str | None:

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from codemods.errors import ParseError
+from codemods.facts.terraform import LIST_FUNCTIONS
 from codemods.formats.hcl import TEMPLATE, Call, HclFile, Heredoc, List, String, Value
 from codemods.provisioning.expressions import ENCODERS, embedded_call, source_of
 from codemods.provisioning.heredoc import parse_heredoc
 from codemods.provisioning.literals import Unknown
 from codemods.provisioning.template import TemplateError
 
-_LISTS = ("concat", "compact", "flatten", "tolist")
 _VERB = re.compile(r"%(%|s|[-+# 0-9.\[\]*]*.?)", re.DOTALL)
 
 
@@ -60,9 +60,9 @@ def read_elements(file: HclFile, value: Value) -> Iterator[Element]:
                 yield _element(file, child)
         case Call(name="flatten", children=(List(children=children),)):
             for child in children:
-                is_list = isinstance(child, List) or (isinstance(child, Call) and child.name in _LISTS)
+                is_list = isinstance(child, List) or (isinstance(child, Call) and child.name in LIST_FUNCTIONS)
                 yield from read_elements(file, child) if is_list else [_element(file, child)]
-        case Call() if value.name in _LISTS:
+        case Call() if value.name in LIST_FUNCTIONS:
             for child in value.children:
                 yield from read_elements(file, child)
         case _:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from codemods.credentials import origin_of
-from codemods.errors import CodemodError
+from codemods.errors import CodemodError, SettingsError
 
 if TYPE_CHECKING:
     import httpx
@@ -49,7 +49,7 @@ def address_of(base: str, address: str) -> tuple[str, str]:
     try:
         parts = urlsplit(urljoin(base, address))
         origin = origin_of(parts.geturl())
-    except ValueError:
+    except (ValueError, SettingsError):
         return "", ""
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return "", ""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from codemods.dns.resolve import resolve
+from codemods.dns.model import ADDRESS_TYPES
+from codemods.dns.resolve import lookup
 from codemods.engine.report.model import CheckResult, CheckState
 from codemods.errors import CodemodError
 from codemods.registry.answers import reason_of
@@ -46,7 +48,7 @@ def _by_name(session: Session) -> tuple[Place, CheckResult]:
     if not server:
         return place, _answers(session, place, "by name")
     try:
-        addresses = resolve(hostname, server)
+        addresses = lookup(hostname, server, ADDRESS_TYPES[_version(session.settings.registry.address)])
     except CodemodError as error:
         return place, CheckResult(CHECK, place.url, CheckState.ERROR, f"by name: {error}")
     if not addresses:
@@ -54,6 +56,11 @@ def _by_name(session: Session) -> tuple[Place, CheckResult]:
         return place, CheckResult(CHECK, place.url, CheckState.FAIL, message)
     place = by_name(session, addresses[0])
     return place, _answers(session, place, f"by name, {addresses[0]} says {server}")
+
+
+def _version(address: str) -> int:
+    """The version of IP of an address; 4 without one."""
+    return ip_address(address).version if address else 4
 
 
 def _answers(session: Session, place: Place, way: str) -> CheckResult:
@@ -90,6 +97,10 @@ def _push(session: Session, place: Place | None) -> CheckResult:
     if session.settings.registry.auth != "none" and credentials is None:
         advice = login_advice(place.origin, session.settings.registry)
         return CheckResult(CHECK, target, CheckState.ERROR, f"there is no login for {place.origin}: {advice}")
+    if session.settings.registry.auth == "none" and credentials is not None:
+        advice = 'turn auth on in its config and set registry.auth to "htpasswd", or remove the login'
+        message = f"the registry asks for no login, although one is given for {credentials.origin}: {advice}"
+        return CheckResult(CHECK, target, CheckState.FAIL, message)
     try:
         with place.open(credentials) as registry, place.open() as anonymous:
             return CheckResult(CHECK, target, CheckState.PASS, Trial(registry, anonymous).run())

@@ -15,8 +15,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from codemods.formats.yaml import Mapping as YamlMapping
+from codemods.formats.yaml import Node, resolve, text_of
 from codemods.formats.yaml import Sequence as YamlSequence
-from codemods.formats.yaml import text_of
+from codemods.rollout.masking import masked
 from codemods.rollout.shell import decoded, function, quote, whole
 
 if TYPE_CHECKING:
@@ -49,10 +51,16 @@ def inputs(manifest: Manifest, composition: Composition) -> list[str]:
     """Files on the machine that definitions depend on besides the compose file: they are not ours to change."""
     found = [override_path(manifest.compose.path), posixpath.join(manifest.directory, ".env")]
     for service in composition.services:
-        node = service.value("env_file")
-        names = [text_of(item) for item in node.items] if isinstance(node, YamlSequence) else [text_of(node)]
+        names = _env_files(service.value("env_file"))
         found += [posixpath.join(manifest.directory, name) for name in names if name and "$" not in name]
     return list(dict.fromkeys(found))
+
+
+def _env_files(node: Node | None) -> Iterator[str | None]:
+    """The names in `env_file`: a text, or a list of texts and of mappings with `path`."""
+    for item in node.items if isinstance(node, YamlSequence) else [node]:
+        one = resolve(item) if item else None
+        yield text_of(one.value("path") if isinstance(one, YamlMapping) else one)
 
 
 def input_digest(manifest: Manifest, composition: Composition, snapshot: Snapshot) -> str:
@@ -79,7 +87,9 @@ def read_definitions(
         return Definitions(hashes=state.get("hashes", {}))
     done = transport.run(_script(manifest, snapshot), TIMEOUT)
     if done.code:
-        return Definitions(error=_reason(done.output))
+        # It may quote the file, and with it what a template has put into it.
+        secrets = [secret for file in manifest.files for secret in file.secrets]
+        return Definitions(error=masked(_reason(done.output), secrets))
     new, _, old = done.output.partition("--live--\n")
     hashes, live = _hashes(new), _hashes(old)
     former = state.get("hashes") or live

@@ -90,6 +90,8 @@ def _from_file(path: Path, shared: Mapping[str, Any]) -> list[Host]:
         raise CodemodError(
             f"{path} is no inventory that pyinfra can read: {getattr(error, 'exception', error)}"
         ) from None
+    except SystemExit:
+        raise CodemodError(f"{path} is no inventory: it ends the program in place of naming hosts") from None
     finally:
         ctx_state.reset()
     hosts = prepare(inventory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -94,7 +95,7 @@ def read_manifest(context: Context, repository: Repository, values: Values) -> M
     if compose is None:
         raise CodemodError(_missing_compose(context, vm))
     return Manifest(
-        context.stack.directory,
+        context.settings.vm.directory or posixpath.dirname(compose.path),
         compose,
         nginx if context.stack.nginx else None,
         vm.files,

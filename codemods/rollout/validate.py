@@ -44,11 +44,14 @@ def validations(run: Run, wish: Wish, snapshot: Snapshot, plan: Plan) -> Iterato
         pulls = [f"timeout {PULL_TIMEOUT} docker pull {quote(image)}" for image in images]
         yield f"pulling {', '.join(images)}", run.step("pull", *pulls)
     for service in wish.composition.services:
+        image = found.image(service)
+        if not image:
+            continue
         if service is wish.composition.facts.nginx:
             if found.concerns(service) or compose.path in found.changed:
-                yield "nginx -t", run.step("nginx", *found.nginx_test(service))
+                yield "nginx -t", run.step("nginx", *found.nginx_test(service, image))
         elif service in wish.composition.facts.registries and found.can_be_tried(service):
-            yield f"a trial of {service.name}", run.step("trial", *found.trial(service))
+            yield f"a trial of {service.name}", run.step("trial", *found.trial(service, image))
 
 
 class _Validation:
@@ -57,6 +60,14 @@ class _Validation:
         self.wish = wish
         self.snapshot = snapshot
         self.changed = {change.file.path: change.file for change in plan.contents}
+
+    def image(self, service: Service) -> str:
+        """The image to try a service with: of one with variables that of its container. Empty without: only compose
+        knows it then, and the service is not tried."""
+        if "$" not in service.image:
+            return service.image
+        found = self.snapshot.container(service.name, self.wish.composition.directory)
+        return found.image if found else ""
 
     def concerns(self, service: Service) -> bool:
         """Whether one of the files that a service mounts changes."""
@@ -74,7 +85,7 @@ class _Validation:
             return True
         return root is None or root.get("proxy") is None
 
-    def nginx_test(self, service: Service) -> Iterator[str]:
+    def nginx_test(self, service: Service, image: str) -> Iterator[str]:
         """Shell lines that run `nginx -t` on the new configuration."""
         names = [
             name
@@ -83,9 +94,9 @@ class _Validation:
         ]
         yield f"set -- --rm --network none {quote(*(f'--add-host={name}:127.0.0.1' for name in names))}"
         yield from self.mounts(service)
-        yield f'timeout {TEST_TIMEOUT} docker run "$@" {quote(service.image)} nginx -t'
+        yield f'timeout {TEST_TIMEOUT} docker run "$@" {quote(image)} nginx -t'
 
-    def trial(self, service: Service) -> Iterator[str]:
+    def trial(self, service: Service, image: str) -> Iterator[str]:
         """Shell lines that start a registry with its new configuration, and an empty storage, for a moment."""
         name = quote(f"sync-vm-{self.run.id}-{service.name}")
         data = service.data_directory
@@ -94,7 +105,7 @@ class _Validation:
         if data:
             yield 'set -- "$@" --tmpfs /var/lib/registry'
         yield f"trap 'docker rm -f {name} >/dev/null 2>&1' EXIT"
-        yield f'timeout {TEST_TIMEOUT} docker run "$@" {quote(service.image)} >/dev/null'
+        yield f'timeout {TEST_TIMEOUT} docker run "$@" {quote(image)} >/dev/null'
         yield f"left={TRIAL_TENTHS}"
         yield 'while [ "$left" -gt 0 ]; do'
         yield f"    if [ \"$(docker inspect -f '{{{{.State.Running}}}}' {name})\" = false ]; then"

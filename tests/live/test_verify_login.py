@@ -120,6 +120,18 @@ def test_no_login_asked_for(place: Path) -> None:
     assert "it answers without a login" in done.checks[0][2]
 
 
+def test_a_login_for_a_registry_that_asks_for_none(place: Path) -> None:
+    """It is no cache that gives images to everyone then."""
+    nginx = Nginx()
+    root = repository(place / "infra", nginx.port)
+    env = login(f"http://localhost:{nginx.port}", http="1")
+    with served(place, nginx):
+        done = verify(root, "--registry", "--set", "registry.hostname=localhost", env=env)
+    assert done.states == ["pass", "pass", "fail"]
+    assert "the registry asks for no login, although one is given" in done.one("push")[1]
+    assert PASSWORD not in done.output
+
+
 def test_a_cache_that_gives_images_away(place: Path) -> None:
     """nginx asks the registry for those who log in, keeps what it gets, and gives it to those who do not."""
     cache = "proxy_cache cache; proxy_cache_key $uri; proxy_cache_valid 200 1m; proxy_cache_bypass $http_authorization;"
