@@ -282,6 +282,7 @@ def test_the_deployed_line_frees_what_was_overwritten_and_holds_the_cap(
     cap = stored(stack) - 1
     log = stack.collect(command.replace("--max-size 100GiB", f"--max-size {cap} --protect v1"))
     assert "remove the tag overwritten:v1" not in log
+    cap = stored(stack) - 1  # that may have taken what other tests left
     log = stack.collect(command.replace("--max-size 100GiB", f"--max-size {cap}"))
     assert stored(stack) <= cap
     assert "remove the tag " in log

@@ -169,8 +169,10 @@ def test_sudo_asks_for_the_password(vm: Vm, controller: Controller) -> None:
     assert run(["getent", "passwd", user], check=False).stdout == ""
 
 
-def test_the_poller_sees_what_clients_see(vm: Vm) -> None:
+def test_the_poller_sees_what_clients_see(vm: Vm, tmp_path: Path) -> None:
     """It knows the time that nothing answered, errors, wrong answers, and catalogues that change."""
+    layout = Layout(tmp_path / "layout")
+    vm.push(layout.tag(layout.image("seen"), "v1"), "seen:v1")
     with Poller(vm, [5050, 8080]) as poller:
         time.sleep(0.5)
         vm.run("docker", "stop", "--time=0", "registry-nginx")

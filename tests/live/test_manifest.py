@@ -139,7 +139,7 @@ def test_example_vm_is_its_manifest(state: str, request: pytest.FixtureRequest, 
     vm = run_once(tmp_path, example_lines(root, password))
     found = manifest(root, TF_VAR_dockerhub_password=password)
     check(found, vm)
-    assert len(vm.files) == (10 if state == "migrated" else 9)
+    assert len(vm.files) == (11 if state == "migrated" else 9)
     assert [one.text for one in found.first_boot] == vm.ran
 
 
