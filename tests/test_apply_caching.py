@@ -197,6 +197,29 @@ def test_who_keeps_the_cap(root: Path) -> None:
     assert COLLECTOR not in {change["path"] for change in found["changes"]}
 
 
+def test_what_comes_next(root: Path) -> None:
+    """Commit, machine, name, push, proof: in the order in which nothing breaks; what there is not, is left out."""
+    steps = report(root, "--diff")["next_steps"]
+    machine, name = (
+        "`codemod sync-vm` brings root@10.0.20.10 up to date: cloud-init runs on a first boot only",
+        "`codemod sync-dns` makes registry.viktorbarzin.lan an A record to 10.0.20.10",
+    )
+    push = "only now push: a pipeline cannot build before its registry answers"
+    proof = "`codemod verify`, after the second build: it asks the registry, the name and the build cache"
+    assert [step for step in steps if "PRIVILEGED" not in step] == [
+        "run this again without --diff, look at `git diff`, and commit",
+        machine,
+        name,
+        push,
+        proof,
+    ]
+    assert machine not in report(root, "--diff", ".woodpecker")["next_steps"]
+    committed = report(root, "--commit")["next_steps"]
+    assert committed[0] == machine
+    assert push.replace("push", "push, and start a pipeline by hand") in committed
+    assert report(root)["next_steps"] == []
+
+
 def test_options_after_the_command(root: Path) -> None:
     """--set, -q and -v may stand before or after the command's name."""
     for arguments in (
