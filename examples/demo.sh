@@ -29,7 +29,7 @@ codemod apply-caching --diff || status=$?
 heading "codemod apply-caching"
 codemod apply-caching
 
-heading "git diff --stat    (the new file is the private registry's configuration)"
+heading "git diff --stat    (new: the private registry's configuration and its garbage collector)"
 git add --intent-to-add .
 git --no-pager diff --stat
 git add --all
