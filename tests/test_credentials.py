@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from codemods.credentials import Credentials, configuration_directory, find_credentials, origin_of
-from codemods.errors import CodemodError, SettingsError
+from codemods.errors import CodemodError, CredentialsError, SettingsError
 from tests.command import codemod
 
 SERVER = "https://ci.home.lan"
@@ -69,6 +69,23 @@ def test_plain_http_has_to_be_allowed() -> None:
     assert "planted" not in str(caught.value)
     found = find_credentials("dns", "http://10.0.20.204:5380", {**environment, "CODEMOD_DNS_ALLOW_HTTP": "1"})
     assert found is not None and found.token == "planted"
+
+
+@pytest.mark.parametrize("token", ["with\nline", "with\r\nHost: other", "two words", "naïve", "tab\t"])
+def test_a_token_that_is_none(token: str) -> None:
+    """What cannot stand in a header is refused before it gets there, and is not shown."""
+    with pytest.raises(CredentialsError, match="cannot be used: the token has a space, a line end or") as caught:
+        find_credentials("dns", SERVER, {"CODEMOD_DNS_ORIGIN": SERVER, "CODEMOD_DNS_TOKEN": token})
+    assert token not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["username", "password", "totp"])
+def test_a_login_that_is_none(name: str) -> None:
+    """Nor do the parts of a login hold line ends."""
+    environment = {"CODEMOD_DNS_ORIGIN": SERVER, f"CODEMOD_DNS_{name.upper()}": "planted\nline"}
+    with pytest.raises(CredentialsError, match="hold a line end") as caught:
+        find_credentials("dns", SERVER, environment)
+    assert "planted" not in str(caught.value)
 
 
 def test_the_file_has_several_of_a_kind() -> None:

