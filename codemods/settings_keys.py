@@ -157,8 +157,8 @@ KEYS: dict[str, Key] = {
     "registry.auth": Key(_one_of("none", "htpasswd"), "none or htpasswd", "who may push and pull"),
     "registry.username_secret": Key(_secret, _A_SECRET, "CI secret with the user name, for htpasswd"),
     "registry.password_secret": Key(_secret, _A_SECRET, "CI secret with the password, for htpasswd"),
-    "registry.certificate": Key(_file, _A_FILE, "certificate file, for https"),
-    "registry.key": Key(_file, _A_FILE, "file with the certificate's key, for https"),
+    "registry.certificate": Key(_path, _A_PATH, "certificate file with its chain, for https"),
+    "registry.key": Key(_path, _A_PATH, "file with the certificate's key, for https"),
     "registry.ca": Key(_file, _A_FILE, "certificate file of the authority, for https"),
     "registry.storage": Key(_matching(r"[1-9][0-9]{0,5}(?:[MGT]i?B)"), "a size such as 100GiB", "room for its images"),
     "registry.cache_tag": Key(

@@ -4,6 +4,9 @@ A VM made from the template must come up with the private registry: its data dir
 line that collects its garbage, and its line in the comment about ports. Each part is written like the sibling
 registry above it, so the list keeps its house style. The minute of the crontab line continues the siblings' stagger.
 
+With `registry.scheme = "https"` the certificate and its key are deployed from the repository, with
+`registry.auth = "htpasswd"` the file of users from a sensitive variable; what only root may read gets mode 0600.
+
 Profile `verified` does not collect in the live registry: `-m` deletes the children of every image index, and a run
 beside pushes leaves layers of zero bytes. It stops the registry for the run and starts it again.
 
@@ -14,21 +17,19 @@ Evidence: facts 11, 14, 15.
 
 from __future__ import annotations
 
-import posixpath
-import re
 from collections.abc import Iterator
 
 from codemods.caching.collection import mentions, plain, rename_spans
 from codemods.caching.terraform_collection import provide_collection
-from codemods.caching.terraform_site import Site, config_file
+from codemods.caching.terraform_files import provide_files
+from codemods.caching.terraform_site import Site
 from codemods.engine.context import Context
-from codemods.engine.edits import Edit
 from codemods.engine.model import Finding, Impact, Outcome, Refusal, Role, rule
 from codemods.errors import CannotEdit
 from codemods.facts.compose import ComposeFacts, Service
-from codemods.facts.terraform import Deployment, PortComment, resolve_source
+from codemods.facts.terraform import PortComment
 from codemods.formats.hcl import String
-from codemods.formats.hcl_edits import copied, insert_comment, insert_element, replace_in_string
+from codemods.formats.hcl_edits import insert_comment, replace_in_string
 from codemods.repository import Document
 
 
@@ -50,7 +51,7 @@ def check(context: Context, document: Document) -> Iterator[Outcome]:
         yield Refusal(elements.start, reason, "name the compose file in codemod.toml: paths.compose")
         return
     site = Site(context, document.hcl, facts, elements, compose, siblings)
-    for part in (_directory, _configuration, provide_collection, _port_comment):
+    for part in (_directory, provide_files, provide_collection, _port_comment):
         try:
             yield from part(site)
         except CannotEdit as error:
@@ -81,97 +82,6 @@ def _directory(site: Site) -> Iterator[Outcome]:
     assert isinstance(string, String)
     edit = replace_in_string(site.file, string, last.end, last.end, f" {plain(wanted)}")
     yield site.finding(last.index, f"the data directory {wanted} is not made", [edit], str(last.index))
-
-
-def _configuration(site: Site) -> Iterator[Outcome]:
-    name, wanted = site.registry.config_name, site.destination
-    if site.context.stack.configs is None:
-        raise CannotEdit("the directory of the registry configurations is not known", "set paths.configs")
-    for deployment in site.facts.deployments:
-        same_target = _is_file(deployment.destination, wanted)
-        same_source = _is_source(site, deployment, posixpath.normpath(f"{site.context.stack.configs}/{name}"))
-        if same_target and same_source:
-            return
-        if same_target or same_source:
-            yield Refusal(
-                deployment.destination_span[0],
-                f"{deployment.destination} is written from {_first_line(deployment.source)};"
-                f" the registry needs {name} at {wanted}",
-                "set registry.name in codemod.toml to another name, or take this element out",
-            )
-            return
-    model = _model(site)
-    configs = [one for one in site.facts.deployments if _is_config(site, one)] or [model]
-    after = max(one.index for one in configs)
-    commented = [above for one in configs if (above := site.file.comments_above(site.element(one.index).start))]
-    sign = re.match(r"#+|//", commented[-1][-1].text) if commented else None
-    comment = f"{sign[0]} Write {site.registry.name} R/W registry config (no proxy = accepts pushes)" if sign else ""
-    source = copied(site.file, site.element(model.index), _retargeted(site, model))
-    above = site.file.comments_above(site.element(after).start)
-    gap = site.file.after_blank_line(above[0].start if above else site.element(after).start)
-    edits = insert_element(site.file, site.elements, after, source, comment=comment, gap=gap)
-    yield site.finding(after, f"{name} is not written to {wanted}", edits, "+")
-
-
-def _is_file(written: str, wanted: str) -> bool:
-    """Whether a path as written, perhaps with a variable for its directory, is the wanted one."""
-    return written == wanted or ("${" in written and posixpath.basename(written) == posixpath.basename(wanted))
-
-
-def _resolved(site: Site, deployment: Deployment) -> str | None:
-    assert site.context.stack.terraform
-    return resolve_source(site.context.stack.terraform, deployment.source)
-
-
-def _is_source(site: Site, deployment: Deployment, wanted: str) -> bool:
-    if deployment.kind not in ("file", "templatefile"):
-        return False
-    resolved = _resolved(site, deployment)
-    return resolved == wanted or (resolved is None and _is_file(deployment.source, wanted))
-
-
-def _first_line(text: str) -> str:
-    return text.partition("\n")[0]
-
-
-def _is_config(site: Site, deployment: Deployment) -> bool:
-    """Whether an element writes the configuration of a sibling registry."""
-    return any((path := config_file(service)) and _is_file(deployment.destination, path) for service in site.siblings)
-
-
-def _model(site: Site) -> Deployment:
-    """The element to write ours like: one that deploys one file as it is, the compose file's if there is one."""
-    compose = site.context.stack.compose or ""
-    together = [deployment.index for deployment in site.facts.deployments]
-    simple = [
-        deployment
-        for deployment in site.facts.deployments
-        if deployment.kind == "file" and not deployment.suffix and together.count(deployment.index) == 1
-    ]
-    for deployment in simple:
-        if _is_source(site, deployment, compose):
-            return deployment
-    for deployment in simple:
-        if _resolved(site, deployment):
-            return deployment
-    raise CannotEdit(
-        "no element of the list deploys a file with base64encode(file(…)) and nothing more",
-        f"add one for {site.registry.config_name} by hand",
-    )
-
-
-def _retargeted(site: Site, model: Deployment) -> list[Edit]:
-    """The model's two paths replaced by ours, each with its own way to write the directory."""
-    assert site.context.stack.configs is not None
-    resolved = _resolved(site, model) or site.context.stack.compose or ""
-    relative = posixpath.relpath(site.context.stack.configs, posixpath.dirname(resolved) or ".")
-    directory = model.source[: model.source.rfind("/") + 1] + ("" if relative == "." else f"{relative}/")
-    name, destination = site.registry.config_name, site.destination
-    if "${" in model.destination:
-        destination = posixpath.join(posixpath.dirname(model.destination), name)
-    plain(relative)
-    plain(site.destination)
-    return [Edit(*model.source_span, directory + name), Edit(*model.destination_span, destination)]
 
 
 def _port_comment(site: Site) -> Iterator[Outcome]:

@@ -1,0 +1,252 @@
+"""The private registry's files in the provision list: its configuration, its users, its certificate and the key.
+
+Each is written like the element that deploys the compose file. Certificate and key are files of the repository, which
+may be locked by git-crypt; the users are a sensitive variable, as a hashed password is a secret, too. What only root
+may read gets mode 0600.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from codemods.caching.collection import plain
+from codemods.caching.production import brings_certificate, brings_users
+from codemods.caching.terraform_site import Site, config_file
+from codemods.engine.edits import Edit
+from codemods.engine.model import Finding, Outcome, Refusal
+from codemods.errors import CannotEdit
+from codemods.facts.terraform import Deployment, resolve_source
+from codemods.formats.hcl import Block, Call, walk
+from codemods.formats.hcl_edits import NewElement, copied, insert_block, insert_elements, remove_block, remove_element
+
+
+class _File(NamedTuple):
+    """A file on the machine: from `path` in the repository; from the users' variable when that is None."""
+
+    destination: str
+    path: str | None
+    about: str
+    is_wanted: bool = True
+    is_secret: bool = True
+
+
+def provide_files(site: Site) -> Iterator[Outcome]:
+    """Yield the elements that are missing, in one place, those with another source, and those that must go."""
+    if site.context.stack.configs is None:
+        raise CannotEdit("the directory of the registry configurations is not known", "set paths.configs")
+    config = _File(
+        site.destination,
+        posixpath.normpath(f"{site.context.stack.configs}/{site.registry.config_name}"),
+        f"{site.registry.name} R/W registry config (no proxy = accepts pushes)",
+        is_secret=False,
+    )
+    refusal = _taken(site, config)
+    if refusal:
+        yield refusal
+        return
+    missing: list[_File] = []
+    after: int | None = None
+    for file in (config, *_production(site)):
+        present = _find(site, file)
+        if present and not file.is_wanted:
+            yield _removal(site, present, file)
+        elif present:
+            yield from _other_source(site, present, file)
+            if missing:
+                yield _insertion(site, missing, after)
+            missing, after = [], present.index
+        elif file.is_wanted:
+            missing.append(file)
+    if missing:
+        yield _insertion(site, missing, after)
+
+
+def _production(site: Site) -> Iterator[_File]:
+    """The files of https and logins, in the order of the list."""
+    registry, directory = site.registry, posixpath.dirname(site.destination)
+    name = registry.name
+    yield _File(
+        f"{directory}/{registry.users_name}", "", f"the users of the {name} registry", brings_users(site.context)
+    )
+    if registry.scheme == "http" or brings_certificate(site.context):
+        https = registry.scheme == "https"
+        certificate = f"{directory}/{registry.certificate_name}"
+        yield _File(certificate, registry.certificate, f"the {name} registry's certificate", https, is_secret=False)
+        yield _File(f"{directory}/{registry.key_name}", registry.key, "the certificate's key", https)
+
+
+def _taken(site: Site, config: _File) -> Refusal | None:
+    """Whether our configuration's path is written from another file, or our file to another path."""
+    for deployment in site.facts.deployments:
+        same_target = _is_file(deployment.destination, config.destination)
+        same_source = _is_source(site, deployment, config.path or "")
+        if same_target and same_source:
+            return None
+        if same_target or same_source:
+            return Refusal(
+                deployment.destination_span[0],
+                f"{deployment.destination} is written from {_first_line(deployment.source)};"
+                f" the registry needs {site.registry.config_name} at {config.destination}",
+                "set registry.name in codemod.toml to another name, or take this element out",
+            )
+    return None
+
+
+def _find(site: Site, file: _File) -> Deployment | None:
+    """The element that writes a file."""
+    return next((one for one in site.facts.deployments if _is_file(one.destination, file.destination)), None)
+
+
+def _is_file(written: str, wanted: str) -> bool:
+    """Whether a path as written, perhaps with a variable for its directory, is the wanted one."""
+    return written == wanted or ("${" in written and posixpath.basename(written) == posixpath.basename(wanted))
+
+
+def _resolved(site: Site, deployment: Deployment) -> str | None:
+    assert site.context.stack.terraform
+    return resolve_source(site.context.stack.terraform, deployment.source)
+
+
+def _is_source(site: Site, deployment: Deployment, wanted: str) -> bool:
+    if deployment.kind not in ("file", "templatefile"):
+        return False
+    resolved = _resolved(site, deployment)
+    return resolved == wanted or (resolved is None and _is_file(deployment.source, wanted))
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0]
+
+
+def _insertion(site: Site, files: list[_File], after: int | None) -> Finding:
+    """The elements for files, behind element `after`, else behind the registries' configurations."""
+    model = _model(site)
+    configs = [one for one in site.facts.deployments if _is_config(site, one)] or [model]
+    after = max(one.index for one in configs) if after is None else after
+    above = site.file.comments_above(site.element(after).start)
+    gap = site.file.after_blank_line(above[0].start if above else site.element(after).start)
+    elements = [NewElement(_source(site, model, file), _comment(site, file), gap) for file in files]
+    edits = insert_elements(site.file, site.elements, after, elements)
+    names = ", ".join(posixpath.basename(file.destination) for file in files)
+    what = f"{names} {'is' if len(files) == 1 else 'are'} not written to {posixpath.dirname(site.destination)}"
+    finding = site.finding(after, what, edits, "+")
+    if all(file.path is not None for file in files) or _declaration(site):
+        return finding
+    return _with_variable(site, finding, _declare(site))
+
+
+def _removal(site: Site, present: Deployment, file: _File) -> Finding:
+    """The element taken out again, and with the users their variable when it is as it was written."""
+    edits = [remove_element(site.file, site.elements, present.index, comment=_comment(site, file))]
+    finding = site.finding(present.index, f"{present.destination} is not needed any more", edits, "-")
+    block, text = _declaration(site), site.file.text
+    if file.path is not None or block is None or text.count(f"var.{site.users_variable}") > 1:
+        return finding
+    if text[block.start : block.end].replace("\r\n", "\n") != "\n".join(_declaration_lines(site)):
+        return finding
+    return _with_variable(site, finding, remove_block(site.file, block))
+
+
+def _other_source(site: Site, present: Deployment, file: _File) -> Iterator[Finding]:
+    """The same file, from where the settings say now."""
+    if present.kind != "file" or not file.path or _is_source(site, present, file.path):
+        return
+    edits = [Edit(*present.source_span, _written(site, present, file.path))]
+    yield site.finding(present.index, f"{present.destination} is not {file.path}", edits, str(present.index))
+
+
+def _with_variable(site: Site, finding: Finding, edit: Edit) -> Finding:
+    writes = (*finding.writes, ("variable", site.users_variable))
+    return finding._replace(edits=(*finding.edits, edit), writes=writes)
+
+
+def _declaration(site: Site) -> Block | None:
+    """The block that declares the users' variable."""
+    return next((block for block in site.file.blocks if block.path == ("variable", site.users_variable)), None)
+
+
+def _declaration_lines(site: Site) -> list[str]:
+    return [f'variable "{site.users_variable}" {{', "  type      = string", "  sensitive = true", "}"]
+
+
+def _declare(site: Site) -> Edit:
+    """The users' variable, behind the last one, else at the end of the file; blank lines as between the others."""
+    variables = [block for block in site.file.blocks if block.path[0] == "variable" and len(block.path) == 2]
+    last = max(variables or site.file.blocks, key=lambda block: block.end)
+    above = [block.end for block in variables if block.end < last.start]
+    gap = not above or site.file.text.count("\n", max(above), last.start) > 1
+    return insert_block(site.file, last, _declaration_lines(site), gap=gap)
+
+
+def _is_config(site: Site, deployment: Deployment) -> bool:
+    """Whether an element writes the configuration of a sibling registry."""
+    return any((path := config_file(service)) and _is_file(deployment.destination, path) for service in site.siblings)
+
+
+def _comment(site: Site, file: _File) -> str:
+    """A comment like those above the siblings' configurations; empty when they have none."""
+    configs = [one for one in site.facts.deployments if _is_config(site, one)] or [_model(site)]
+    commented = [above for one in configs if (above := site.file.comments_above(site.element(one.index).start))]
+    sign = re.match(r"#+|//", commented[-1][-1].text) if commented else None
+    return f"{sign[0]} Write {file.about}" if sign else ""
+
+
+def _model(site: Site) -> Deployment:
+    """The element to write ours like: one that deploys one file as it is, the compose file's if there is one."""
+    compose = site.context.stack.compose or ""
+    together = [deployment.index for deployment in site.facts.deployments]
+    simple = [
+        deployment
+        for deployment in site.facts.deployments
+        if deployment.kind == "file" and not deployment.suffix and together.count(deployment.index) == 1
+    ]
+    for deployment in simple:
+        if _is_source(site, deployment, compose):
+            return deployment
+    for deployment in simple:
+        if _resolved(site, deployment):
+            return deployment
+    raise CannotEdit(
+        "no element of the list deploys a file with base64encode(file(…)) and nothing more",
+        f"add one for {site.registry.config_name} by hand",
+    )
+
+
+def _source(site: Site, model: Deployment, file: _File) -> str:
+    """The model's element with our source and our destination, each with its own way to write the directory."""
+    destination = plain(file.destination)
+    if "${" in model.destination:
+        destination = posixpath.join(posixpath.dirname(model.destination), posixpath.basename(destination))
+    if file.is_secret:
+        if site.file.text[model.destination_span[1]] != '"':
+            raise CannotEdit(
+                "the destination that would be the model has quotes of its own",
+                f"deploy {file.destination} with mode 0600 by hand",
+                model.destination_span[0],
+            )
+        destination = f"{destination} && chmod 600 {destination}"
+    edits = [_given(site, model, file), Edit(*model.destination_span, destination)]
+    return copied(site.file, site.element(model.index), edits)
+
+
+def _given(site: Site, model: Deployment, file: _File) -> Edit:
+    """What the model encodes, replaced by our file or by the users' variable."""
+    if file.path is not None:
+        return Edit(*model.source_span, _written(site, model, file.path))
+    call = next(
+        call
+        for call in walk(site.element(model.index))
+        if isinstance(call, Call) and call.children and call.children[0].start + 1 == model.source_span[0]
+    )
+    value = f"var.{site.users_variable}"
+    return Edit(call.start, call.end, f"base64encode({value})" if call.name == "filebase64" else value)
+
+
+def _written(site: Site, model: Deployment, path: str) -> str:
+    """A path of the repository as the model writes its own."""
+    resolved = _resolved(site, model) or site.context.stack.compose or ""
+    relative = posixpath.relpath(path, posixpath.dirname(resolved) or ".")
+    return model.source[: model.source.rfind("/") + 1] + plain(relative)
