@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from codemods.caching.collection import plain
@@ -46,31 +46,33 @@ def provide_files(site: Site) -> Iterator[Outcome]:
     refusal = _taken(site, config)
     if refusal:
         yield refusal
-        return
+    else:
+        yield from _bring(site, [config, *_production(site)])
+
+
+def _bring(site: Site, files: Iterable[_File]) -> Iterator[Finding]:
+    """Files that are missing go behind the one before them that is there."""
     missing: list[_File] = []
     after: int | None = None
-    for file in (config, *_production(site)):
+    for file in files:
         present = _find(site, file)
         if present and not file.is_wanted:
             yield _removal(site, present, file)
         elif present:
+            yield from _insertion(site, missing, after)
             yield from _other_source(site, present, file)
-            if missing:
-                yield _insertion(site, missing, after)
             missing, after = [], present.index
         elif file.is_wanted:
             missing.append(file)
-    if missing:
-        yield _insertion(site, missing, after)
+    yield from _insertion(site, missing, after)
 
 
 def _production(site: Site) -> Iterator[_File]:
     """The files of https and logins, in the order of the list."""
     registry, directory = site.registry, posixpath.dirname(site.destination)
     name = registry.name
-    yield _File(
-        f"{directory}/{registry.users_name}", "", f"the users of the {name} registry", brings_users(site.context)
-    )
+    users = f"{directory}/{registry.users_name}"
+    yield _File(users, None, f"the users of the {name} registry", brings_users(site.context))
     if registry.scheme == "http" or brings_certificate(site.context):
         https = registry.scheme == "https"
         certificate = f"{directory}/{registry.certificate_name}"
@@ -121,8 +123,10 @@ def _first_line(text: str) -> str:
     return text.partition("\n")[0]
 
 
-def _insertion(site: Site, files: list[_File], after: int | None) -> Finding:
-    """The elements for files, behind element `after`, else behind the registries' configurations."""
+def _insertion(site: Site, files: Sequence[_File], after: int | None) -> Iterator[Finding]:
+    """The elements for files, if any, behind element `after`, else behind the registries' configurations."""
+    if not files:
+        return
     model = _model(site)
     configs = [one for one in site.facts.deployments if _is_config(site, one)] or [model]
     after = max(one.index for one in configs) if after is None else after
@@ -133,9 +137,8 @@ def _insertion(site: Site, files: list[_File], after: int | None) -> Finding:
     names = ", ".join(posixpath.basename(file.destination) for file in files)
     what = f"{names} {'is' if len(files) == 1 else 'are'} not written to {posixpath.dirname(site.destination)}"
     finding = site.finding(after, what, edits, "+")
-    if all(file.path is not None for file in files) or _declaration(site):
-        return finding
-    return _with_variable(site, finding, _declare(site))
+    is_declared = all(file.path is not None for file in files) or _declaration(site)
+    yield finding if is_declared else _with_variable(site, finding, _declare(site))
 
 
 def _removal(site: Site, present: Deployment, file: _File) -> Finding:
@@ -159,13 +162,13 @@ def _other_source(site: Site, present: Deployment, file: _File) -> Iterator[Find
 
 
 def _with_variable(site: Site, finding: Finding, edit: Edit) -> Finding:
-    writes = (*finding.writes, ("variable", site.users_variable))
+    writes = (*finding.writes, (f"variable.{site.users_variable}",))
     return finding._replace(edits=(*finding.edits, edit), writes=writes)
 
 
 def _declaration(site: Site) -> Block | None:
     """The block that declares the users' variable."""
-    return next((block for block in site.file.blocks if block.path == ("variable", site.users_variable)), None)
+    return next((block for block in site.file.blocks if block.path == (f"variable.{site.users_variable}",)), None)
 
 
 def _declaration_lines(site: Site) -> list[str]:
@@ -174,8 +177,10 @@ def _declaration_lines(site: Site) -> list[str]:
 
 def _declare(site: Site) -> Edit:
     """The users' variable, behind the last one, else at the end of the file; blank lines as between the others."""
-    variables = [block for block in site.file.blocks if block.path[0] == "variable" and len(block.path) == 2]
-    last = max(variables or site.file.blocks, key=lambda block: block.end)
+    variables = [block for block in site.file.blocks if len(block.path) == 1 and block.path[0].startswith("variable.")]
+    last = max(variables or site.file.blocks, key=lambda block: block.end, default=None)
+    if last is None:
+        raise CannotEdit("the file has no block to put a variable behind", f"declare {site.users_variable} by hand")
     above = [block.end for block in variables if block.end < last.start]
     gap = not above or site.file.text.count("\n", max(above), last.start) > 1
     return insert_block(site.file, last, _declaration_lines(site), gap=gap)
@@ -249,4 +254,8 @@ def _written(site: Site, model: Deployment, path: str) -> str:
     """A path of the repository as the model writes its own."""
     resolved = _resolved(site, model) or site.context.stack.compose or ""
     relative = posixpath.relpath(path, posixpath.dirname(resolved) or ".")
-    return model.source[: model.source.rfind("/") + 1] + plain(relative)
+    directory = model.source[: model.source.rfind("/") + 1]
+    if not relative.startswith("../"):
+        return directory + plain(relative)
+    root = directory[: directory.rfind("}/") + 2] if "}/" in directory else ""
+    return root + posixpath.normpath(directory.removeprefix(root) + plain(relative))
