@@ -48,6 +48,11 @@ class RegistrySettings(NamedTuple):
         return f"{self.name}.htpasswd"
 
     @property
+    def users_variable(self) -> str:
+        """Name of the sensitive Terraform variable with that file's content."""
+        return f"registry_{self.name.replace('-', '_')}_htpasswd"
+
+    @property
     def certificate_name(self) -> str:
         """File name of its certificate on the machine, whatever it is called in the repository."""
         return f"{self.name}.crt"

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from codemods.errors import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from codemods.engine.context import Context
     from codemods.facts.nginx import NginxFacts, Server
     from codemods.settings import RegistrySettings, Settings
@@ -41,6 +43,25 @@ def check_settings(settings: Settings, stack: Stack) -> None:
         settings.require("registry.username_secret", "registry.password_secret")
     if registry.scheme == "https" and stack.compose:
         settings.require("registry.certificate", "registry.key")
+
+
+def production_notes(registry: RegistrySettings) -> Iterator[str]:
+    """What https and logins need besides the repository's files."""
+    if registry.scheme == "https" and registry.ca:
+        login = "" if registry.auth == "htpasswd" else ", and only for a registry that `logins` names: add an entry"
+        yield (
+            f"{registry.ca} is an authority of your own: the plugin trusts it where its container has it as "
+            f"/etc/docker/certs.d/{registry.host}/ca.crt{login}; mount it there on every CI agent"
+        )
+    if registry.auth == "htpasswd":
+        yield (
+            f"the users of the registry are {registry.users_variable}: lines of `htpasswd -nB NAME`, given to "
+            f"Terraform and `codemod sync-vm` as TF_VAR_{registry.users_variable}, never in the repository"
+        )
+        yield (
+            f"the CI server needs the secrets {registry.username_secret} and {registry.password_secret} with one of "
+            "these users, before the pipelines are pushed"
+        )
 
 
 def certificate_target(registry: RegistrySettings) -> str:

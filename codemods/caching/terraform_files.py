@@ -16,8 +16,8 @@ from codemods.caching.collection import plain
 from codemods.caching.production import brings_certificate, brings_users
 from codemods.caching.terraform_site import Site, config_file
 from codemods.engine.edits import Edit
-from codemods.engine.model import Finding, Outcome, Refusal
-from codemods.errors import CannotEdit
+from codemods.engine.model import Finding, Note, Outcome, Refusal
+from codemods.errors import CannotEdit, ParseError
 from codemods.facts.terraform import Deployment, resolve_source
 from codemods.formats.hcl import Block, Call, walk
 from codemods.formats.hcl_edits import NewElement, copied, insert_block, insert_elements, remove_block, remove_element
@@ -47,7 +47,19 @@ def provide_files(site: Site) -> Iterator[Outcome]:
     if refusal:
         yield refusal
     else:
-        yield from _bring(site, [config, *_production(site)])
+        files = list(_production(site))
+        yield from _bring(site, [config, *files])
+        for path in (file.path for file in files if file.is_wanted):
+            if path and not _exists(site, path):
+                yield Note(f"there is no {path} yet, and it is deployed from there: put it there before the roll-out")
+
+
+def _exists(site: Site, path: str) -> bool:
+    try:
+        return site.context.document(path).exists
+    except (ParseError, CannotEdit):
+        # Locked by git-crypt, it is no text.
+        return True
 
 
 def _bring(site: Site, files: Iterable[_File]) -> Iterator[Finding]:
@@ -146,7 +158,7 @@ def _removal(site: Site, present: Deployment, file: _File) -> Finding:
     edits = [remove_element(site.file, site.elements, present.index, comment=_comment(site, file))]
     finding = site.finding(present.index, f"{present.destination} is not needed any more", edits, "-")
     block, text = _declaration(site), site.file.text
-    if file.path is not None or block is None or text.count(f"var.{site.users_variable}") > 1:
+    if file.path is not None or block is None or text.count(f"var.{site.registry.users_variable}") > 1:
         return finding
     if text[block.start : block.end].replace("\r\n", "\n") != "\n".join(_declaration_lines(site)):
         return finding
@@ -162,17 +174,19 @@ def _other_source(site: Site, present: Deployment, file: _File) -> Iterator[Find
 
 
 def _with_variable(site: Site, finding: Finding, edit: Edit) -> Finding:
-    writes = (*finding.writes, (f"variable.{site.users_variable}",))
+    writes = (*finding.writes, (f"variable.{site.registry.users_variable}",))
     return finding._replace(edits=(*finding.edits, edit), writes=writes)
 
 
 def _declaration(site: Site) -> Block | None:
     """The block that declares the users' variable."""
-    return next((block for block in site.file.blocks if block.path == (f"variable.{site.users_variable}",)), None)
+    return next(
+        (block for block in site.file.blocks if block.path == (f"variable.{site.registry.users_variable}",)), None
+    )
 
 
 def _declaration_lines(site: Site) -> list[str]:
-    return [f'variable "{site.users_variable}" {{', "  type      = string", "  sensitive = true", "}"]
+    return [f'variable "{site.registry.users_variable}" {{', "  type      = string", "  sensitive = true", "}"]
 
 
 def _declare(site: Site) -> Edit:
@@ -180,7 +194,9 @@ def _declare(site: Site) -> Edit:
     variables = [block for block in site.file.blocks if len(block.path) == 1 and block.path[0].startswith("variable.")]
     last = max(variables or site.file.blocks, key=lambda block: block.end, default=None)
     if last is None:
-        raise CannotEdit("the file has no block to put a variable behind", f"declare {site.users_variable} by hand")
+        raise CannotEdit(
+            "the file has no block to put a variable behind", f"declare {site.registry.users_variable} by hand"
+        )
     above = [block.end for block in variables if block.end < last.start]
     gap = not above or site.file.text.count("\n", max(above), last.start) > 1
     return insert_block(site.file, last, _declaration_lines(site), gap=gap)
@@ -246,7 +262,7 @@ def _given(site: Site, model: Deployment, file: _File) -> Edit:
         for call in walk(site.element(model.index))
         if isinstance(call, Call) and call.children and call.children[0].start + 1 == model.source_span[0]
     )
-    value = f"var.{site.users_variable}"
+    value = f"var.{site.registry.users_variable}"
     return Edit(call.start, call.end, f"base64encode({value})" if call.name == "filebase64" else value)
 
 

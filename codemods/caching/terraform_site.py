@@ -54,11 +54,6 @@ class Site:
         directory = posixpath.dirname(sibling) if "/" in sibling else self.context.stack.directory
         return f"{directory}/{self.registry.config_name}"
 
-    @property
-    def users_variable(self) -> str:
-        """Name of the sensitive variable with the file of users."""
-        return f"registry_{self.registry.name.replace('-', '_')}_htpasswd"
-
     def element(self, index: int) -> Value:
         """An element of the list."""
         return self.elements.children[index]

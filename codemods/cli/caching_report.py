@@ -6,6 +6,7 @@ import posixpath
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from codemods.caching.production import production_notes
 from codemods.engine.baseline import find_baseline
 from codemods.engine.context import Context
 from codemods.engine.inspection import PARSE_ERROR
@@ -132,8 +133,8 @@ def _notes(session: Session, found: ChangeSet) -> Iterator[str]:
             f"{count(pinned, 'step')} pinned to {settings.woodpecker.plugin_image}: a privileged image, older than "
             "latest; newer standard images cannot be told about a registry over http"
         )
-    if settings.registry.scheme == "https" and changed - session.context.pipelines:
-        yield "registry.scheme is https: the nginx server of this recipe still speaks http; TLS in front of it is yours"
+    if changed:
+        yield from production_notes(settings.registry)
     if settings.verified and any("registry-add-private-config" in change.rules for change in found.changes):
         cap, disk = settings.registry.storage, _disk_size(session)
         yield f"no cap yet: nothing keeps the registry within {cap}; watch the disk of the VM{disk}"
@@ -157,7 +158,9 @@ def _next_steps(session: Session, found: ChangeSet, *, pending: bool, committed:
             f"check that the CI server's WOODPECKER_PLUGINS_PRIVILEGED{where} lists the plugin without a tag, or "
             f"{settings.woodpecker.plugin_image}"
         )
-    yield f"ask the registry by name: `curl {registry.scheme}://{registry.host}/v2/` answers {{}}"
+    answer = "{}" if registry.auth == "none" else "UNAUTHORIZED, as it does to everybody without a login"
+    trust = f"--cacert {registry.ca} " if registry.scheme == "https" and registry.ca else ""
+    yield f"ask the registry by name: `curl {trust}{registry.scheme}://{registry.host}/v2/` answers {answer}"
     start = ", start a pipeline by hand," if committed and _skips_ci(settings.commit.prefix) else ""
     yield (
         f"only now push{start} and look for `importing cache manifest` in the log of the second build: "
