@@ -2,6 +2,7 @@
 PYTHON ?= python3
 JOBS ?= 2
 EXAMPLES ?= 5000
+KILLS ?= 60
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -25,8 +26,9 @@ test-fast: $(INSTALLED) ## all tests but the live ones
 test-lowest: ## the tests with the lowest versions that pyproject.toml allows
 	PYTHON=$(PYTHON) bash tests/lower_bounds.sh
 
-soak: $(INSTALLED) ## the properties with EXAMPLES (5000) random inputs each
+soak: $(INSTALLED) ## the properties with EXAMPLES (5000) random inputs each, and roll-outs cut off at KILLS (60) points
 	CODEMOD_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -n $(JOBS) -m "not live"
+	CODEMOD_KILLS=$(KILLS) $(BIN)/pytest -s tests/live/test_sync_vm_kill.py
 
 coverage: $(INSTALLED) ## which lines the tests reach
 	$(BIN)/coverage run -m pytest -m "not live"

@@ -62,6 +62,7 @@ def find_credentials(kind: str, url: str, environment: Mapping[str, str] = os.en
     wanted = origin_of(url)
     for found in (*_from_environment(kind, environment), *_from_file(kind)):
         if origin_of(found.origin) == wanted:
+            _check_printable(kind, found)
             if wanted.startswith("http://") and not found.allow_http:
                 raise CodemodError(
                     f"the {kind} credentials for {wanted} would travel unencrypted: use https, or allow it with "
@@ -69,6 +70,14 @@ def find_credentials(kind: str, url: str, environment: Mapping[str, str] = os.en
                 )
             return found
     return None
+
+
+def _check_printable(kind: str, found: Credentials) -> None:
+    """A line end or a letter that no header takes would be quoted in an error, secret and all."""
+    for name in ("token", "username", "password", "totp"):
+        value = getattr(found, name)
+        if not value.isprintable() or (name == "token" and not value.isascii()):
+            raise CodemodError(f"the {name} of the {kind} credentials for {found.origin} holds a line end or the like")
 
 
 def origin_of(url: str) -> str:

@@ -145,13 +145,21 @@ def load_settings(root: Path, overrides: Sequence[str] = ()) -> Settings:
 
     Raises SettingsError, one line: where it stands, which key, what is wrong, what is allowed.
     """
+    return with_values(Settings(), given_values(root, overrides))
+
+
+def given_values(root: Path, overrides: Sequence[str] = ()) -> dict[str, Value]:
+    """The dotted keys that the repository and the overrides give, be it with the default's value.
+
+    Raises SettingsError as `load_settings` does.
+    """
     from codemods.settings_keys import check_override, check_value
 
     source, table = _read_table(root)
     defaults = dict(_leaves(Settings()))
     values = {key: check_value(source, key, value, defaults) for key, value in _flatten(source, table)}
     values.update(check_override(override, defaults) for override in overrides)
-    return with_values(Settings(), values)
+    return values
 
 
 def has_settings(root: Path) -> bool:

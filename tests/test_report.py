@@ -33,6 +33,8 @@ from codemods.engine.report.model import (
     Host,
     HostAction,
     HostState,
+    RecordChange,
+    RecordData,
     RelatedPlace,
     Report,
     ReportedFinding,
@@ -84,6 +86,10 @@ FULL = Report(
     notes=("no cap yet",),
     hosts=(Host("root@10.0.20.10", HostState.PENDING, (HostAction("copy", "/opt/x", Impact.RESTART, ""),), "why"),),
     fingerprint="abc",
+    records=(
+        RecordChange("registry.home.lan", "A", RecordData("10.0.0.9", 600), RecordData("10.0.20.10", 600)),
+        RecordChange("registry.home.lan", "A", RecordData("10.0.0.8", 600), None),
+    ),
     checks=(CheckResult("push", "registry.home.lan:5050", CheckState.PASS), CheckResult("dns", "x", CheckState.ERROR)),
     pending=True,
     next_steps=("commit", "push"),
@@ -279,12 +285,17 @@ def test_text_tells_everything() -> None:
         "    why\n"
         "  copy  /opt/x  restart\n"
         "\n"
+        "  record                before              after\n"
+        "  registry.home.lan  A  10.0.0.9 (TTL 600)  10.0.20.10 (TTL 600)\n"
+        "  registry.home.lan  A  10.0.0.8 (TTL 600)  none\n"
+        "\n"
         "  pass   push  registry.home.lan:5050\n"
         "  error  dns   x\n"
     )
     assert err == (
         "\nNotes\n  - no cap yet\n\nWhat comes next\n  1. commit\n  2. push\n\n"
-        "apply-caching (verified): 1 error, 2 files would change, 1 place refused, 1 host pending, 1 check passed, "
+        "apply-caching (verified): 1 error, 2 files would change, 1 place refused, 2 records would change, "
+        "1 host pending, 1 check passed, "
         "1 check could not be made\n"
     )
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codemods.errors import SettingsError
-from codemods.settings import Settings, Value, changed_values, load_settings, render_settings, with_values
+from codemods.settings import Settings, Value, changed_values, given_values, load_settings, render_settings, with_values
 from codemods.settings_keys import KEYS
 from tests.soak import EXAMPLES
 
@@ -87,6 +87,13 @@ def from_text(root: Path, text: str) -> Settings:
     """Settings of a repository whose codemod.toml has this text."""
     (root / "codemod.toml").write_text(text, encoding="utf-8", newline="")
     return load_settings(root, ())
+
+
+def test_given_values_are_told_from_defaults(tmp_path: Path) -> None:
+    """A key that is given counts as given, also with the default's value, in the file or on the command line."""
+    (tmp_path / "codemod.toml").write_text("[dns]\nttl = 3600\n")
+    assert given_values(tmp_path) == {"dns.ttl": 3600}
+    assert given_values(tmp_path, ("registry.port=5050",)) == {"dns.ttl": 3600, "registry.port": 5050}
 
 
 def test_defaults(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from codemods.cli.options import CommonOptions
 from codemods.cli.session import Session, open_with
 from codemods.engine.report.escape import printable
 from codemods.engine.report.model import count
-from codemods.errors import CodemodError, SettingsError
+from codemods.errors import SettingsError
 from codemods.repository import find_root
 from codemods.settings import SETTINGS_FILE, Settings, changed_values, has_settings, load_settings, render_settings
 
@@ -41,7 +41,7 @@ def init(common: CommonOptions, yes: bool) -> int:
     if common.verbosity >= 0:
         _show(session)
     overrides = list(common.overrides)
-    if not settings.registry.address and (address := _found_address(session)):
+    if not settings.registry.address and (address := session.found_address()):
         overrides.append(f"registry.address={address}")
     ask = not yes and sys.stdin.isatty()
     for key, question in _QUESTIONS.items():
@@ -85,14 +85,6 @@ def _show(session: Session) -> None:
         click.echo(f"  {role:<13} {printable(what or '—')}", err=True)
     for note in stack.notes:
         click.echo(f"  note: {printable(note)}", err=True)
-
-
-def _found_address(session: Session) -> str:
-    try:
-        terraform = session.context.terraform
-    except CodemodError:
-        return ""
-    return terraform.address if terraform else ""
 
 
 def _value(settings: Settings, key: str) -> object:

@@ -26,6 +26,7 @@ _COMMANDS = {
     "check": ("codemods.cli.check", "Check the repository for drift and known mistakes."),
     "sync-vm": ("codemods.cli.sync_vm", "Roll the stack out to the live machines, or back."),
     "vm": ("codemods.cli.vm", "Pin host keys, lock and unlock machines, list roll-outs."),
+    "sync-dns": ("codemods.cli.sync_dns", "Give the registry's host name its address on the DNS server."),
     "verify": ("codemods.cli.verify", "Prove from outside that registry, name, images and cache work."),
     "rules": ("codemods.cli.explain", "List all rules."),
     "explain": ("codemods.cli.explain", "Explain a rule, or say what the tool sees in a file."),
@@ -84,11 +85,12 @@ class _LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="codemod")
 @click.pass_context
 def cli(ctx: click.Context, directory: Path, overrides: tuple[str, ...], quiet: bool, verbose: bool) -> None:
-    """Codemods and checks for infrastructure repositories: a private registry for CI, and nothing else changed.
+    """A private registry for CI: the repository changed, checked, rolled out and proven, and nothing else touched.
 
     \b
     Exit codes: 0 done or clean, 1 changes pending or errors found, 2 usage or settings,
-    3 something was refused or could not be read, 130 interrupted.
+    3 something was refused, or could not be read or reached, 4 a roll-out was rolled back,
+    5 a rollback failed, 130 interrupted.
     """
     ctx.obj = CommonOptions(directory, overrides, int(verbose) - int(quiet))
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from ipaddress import ip_address
 from pathlib import Path
 
 from codemods.cli.options import CommonOptions
@@ -26,6 +27,25 @@ class Session:
     def settings(self) -> Settings:
         """The settings of this run."""
         return self.context.settings
+
+    @property
+    def address(self) -> str:
+        """The registry's address: as set, else as Terraform gives it to the VM. Raises SettingsError without one."""
+        found = self.settings.registry.address or self.found_address()
+        try:
+            return str(ip_address(found))
+        except ValueError:
+            raise SettingsError(
+                "registry.address is not set, and no Terraform file tells it: pass --set registry.address=…"
+            ) from None
+
+    def found_address(self) -> str:
+        """The address that Terraform gives to the VM; empty where none can be read."""
+        try:
+            terraform = self.context.terraform
+        except CodemodError:
+            return ""
+        return terraform.address if terraform else ""
 
     def has_adopted_recipe(self) -> bool:
         """Whether the repository has settings of its own, or any part of the recipe."""

@@ -25,10 +25,13 @@ class Options:
     images: bool = False
     dns: bool = False
     in_cluster: bool = False
+    context: str = ""
+    namespace: str = ""
     hub: bool = False
     trigger: str = ""
     integrity: bool = False
     storage: str = ""
+    sample: int = 0
     format: str = "text"
 
 
@@ -54,12 +57,20 @@ _CHECKS = {
 )
 @click.option("--dns", is_flag=True, help="The DNS server answers with the registry's address.")
 @click.option("--in-cluster", is_flag=True, help="With --dns: ask from a pod of the Kubernetes cluster, too.")
+@click.option("--context", metavar="NAME", help="With --in-cluster: kubectl's context, in place of its current one.")
+@click.option("--namespace", metavar="NAME", help="With --in-cluster: where the pod runs.")
 @click.option("--hub", is_flag=True, help="The public images have the tags that the pipelines give them.")
 @click.option(
     "--trigger", metavar="OWNER/NAME", help="Run this pipeline twice and read from its logs if the cache works."
 )
 @click.option("--integrity", is_flag=True, help="Walk everything in the registry and look for damage.")
 @click.option("--storage", metavar="DIR", help="With --integrity: walk a storage directory, without a registry.")
+@click.option(
+    "--sample",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="With --integrity: read N blobs, chosen by chance, to their ends; a registry may name blobs it has lost.",
+)
 @click.option("--format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @common_options
 @click.pass_obj
@@ -71,8 +82,12 @@ def verify(common: CommonOptions, /, **values: object) -> int:
     options = Options(**{name: value for name, value in values.items() if value is not None})  # type: ignore[arg-type]
     if options.in_cluster and not options.dns:
         raise SettingsError("--in-cluster goes with --dns")
+    if (options.context or options.namespace) and not options.in_cluster:
+        raise SettingsError("--context and --namespace go with --in-cluster")
     if options.storage and not options.integrity:
         raise SettingsError("--storage goes with --integrity")
+    if options.sample and not options.integrity:
+        raise SettingsError("--sample goes with --integrity")
     session = open_session(common)
     results = tuple(run_checks(session, options, common))
     report = Report("verify", exit_code(checks=results), checks=results)

@@ -56,6 +56,15 @@ def registry_of(reference: str) -> str | None:
     return _canonical_host(first) if is_host else DOCKER_HUB
 
 
+def split_repository(repository: str) -> tuple[str, str]:
+    """Host and name of a repository without tag, as the API of its registry takes them."""
+    host = registry_of(repository) or ""
+    first, slash, rest = repository.partition("/")
+    has_host = slash and ("." in first or ":" in first or first == "localhost")
+    name = rest if has_host else repository
+    return host, f"library/{name}" if host == DOCKER_HUB and "/" not in name else name
+
+
 def login_host(registry: str) -> str | None:
     """`host:port` under which Docker keeps a login; scheme and path do not count, the port does (facts 36)."""
     host = re.sub(r"\A[a-z]+://", "", registry.strip(), flags=re.IGNORECASE).partition("/")[0]

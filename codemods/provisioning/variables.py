@@ -2,9 +2,9 @@
 
 A variable's value is the first of: `--var NAME=VALUE`, the secrets file, the last of `terraform.tfvars`,
 `terraform.tfvars.json` and `*.auto.tfvars` (with `.json`) beside the Terraform file that has it, `TF_VAR_NAME` in the
-environment, the variable's default. Terraform has the same order. Only texts, numbers and bools are values here, as only they can stand in a file. A module that
-another one of the repository calls has its values from that call, which is not followed, instead of from environment
-and files.
+environment, the variable's default. Terraform has the same order. Only texts, numbers and bools are values here, as
+only they can stand in a file. A module that another one of the repository calls has its values from that call, which
+is not followed, instead of from files and environment.
 
 `--var` is for what anybody may read: it stands in the process list. It takes no variable that Terraform marks
 `sensitive`. The values of those, and all of the secrets file, are secrets.

@@ -126,13 +126,10 @@ class Rollout:
         self._prepare(found, record)
         try:
             self._change(found)
-            self._check(found, before)
-            outcome = self._keep(found)
-        except (CodemodError, Interrupted) as error:
-            if not self.swapped:
-                raise
+            self._check(before)
+        except (Exception, Interrupted) as error:
             return self._roll_back(found, record, before, error)
-        return outcome
+        return self._keep(found)
 
     def _baseline(self, found: Observation) -> Answers:
         """What the ports that are there answer now. Raises CodemodError when they are not well."""
@@ -200,10 +197,10 @@ class Rollout:
             self.step("units", self.run.reload_units())
         self.notes += settle.settle(self, self.wish.composition, found, plan)
 
-    def _check(self, found: Observation, before: Answers) -> None:
+    def _check(self, before: Answers) -> None:
         """Wait for health over a new connection. Raises StepFailed."""
         self.say("health")
-        self.transport.reconnect()
+        self._reach()
         deadline = time.monotonic() + self.options.health_timeout
         problems, warnings = wait(
             self.transport,
@@ -218,12 +215,24 @@ class Rollout:
             raise StepFailed(f"not healthy after {self.options.health_timeout:g} s: {'; '.join(problems)}")
 
     def _keep(self, found: Observation) -> Outcome:
-        """Write down what is there now, and let go."""
+        """Write down what is there now, and let go. It is well, so nothing of this is a reason to go back."""
+        try:
+            self._finish(steps.DONE, found, self._state(found))
+        except (CodemodError, Interrupted) as error:
+            self.notes.append(
+                f"the machine is as it should be, but that could not be written down ({str(error) or 'interrupted'}): "
+                "run again"
+            )
+        self.say("done")
+        return Outcome(HostState.CHANGED, notes=tuple(self.notes))
+
+    def _state(self, found: Observation) -> dict[str, Any]:
+        """What this run leaves, for the next one to compare with."""
         snapshot = observe(self.transport, self.wish.question)
         manifest, composition = self.wish.manifest, self.wish.composition
         left = (snapshot.state or {}).get("files", {})
         gone = {path: entry for path, entry in left.items() if path not in found.plan.removed}
-        state = {
+        return {
             "version": 1,
             "run": self.run.id,
             "commit": self.options.commit,
@@ -237,15 +246,12 @@ class Rollout:
             },
             "hashes": dict(found.definitions.hashes),
         }
-        self._finish(steps.DONE, found, state)
-        self.say("done")
-        return Outcome(HostState.CHANGED, notes=tuple(self.notes))
 
     def _roll_back(
         self, found: Observation, record: Mapping[str, Any], before: Answers, error: BaseException
     ) -> Outcome:
         """Put the old state back and see that it serves."""
-        reason = str(error) or "interrupted"
+        reason = _reason(error)
         self.say(f"rolling back: {reason}")
         try:
             self._reach()
@@ -290,21 +296,19 @@ class Rollout:
         text = (
             f"{reason}; ROLLBACK FAILED: {failure}. By hand: the former files are in {own}/runs/{self.run.id}/old "
             f"(record.json beside it names their paths); put them back, then `docker compose up -d` in "
-            f"{self.run.directory}; or try `codemod sync-vm --rollback {self.run.id} --host {self.transport.name}`"
+            f"{self.run.directory}; or, once it can be reached, `codemod sync-vm --rollback {self.run.id} "
+            f"--host {self.transport.name}`"
         )
         return Outcome(HostState.ROLLBACK_FAILED, text, tuple(self.notes))
 
     def give_up(self, error: BaseException) -> None:
         """Leave a machine on which nothing was changed: no staged file, no lock."""
-        if isinstance(error, Disconnected):
-            self._quietly(self._reach)
-        self._quietly(lambda: self.send(self.run.finish(steps.STOPPED, self.entry(steps.STOPPED, 0, str(error)), 1000)))
-
-    def _quietly(self, action: Callable[[], object]) -> None:
+        if self.swapped:  # a bug; its backups are worth more than its lock
+            return
         try:
-            action()
+            self.send(self.run.finish(steps.STOPPED, self.entry(steps.STOPPED, 0, _reason(error)), 1000))
         except CodemodError:
-            self.notes.append(f"the lock is still there: codemod vm unlock {self.transport.name}")
+            self.say(f"the lock is still there: codemod vm unlock {self.transport.name}")
 
     def _finish(self, status: str, found: Observation, state: Mapping[str, Any] | None, reason: str = "") -> None:
         entry = self.entry(status, len(found.plan.actions), reason)
@@ -334,13 +338,27 @@ class Rollout:
         return done.output
 
     def send(self, script: str) -> None:
-        done = self.transport.run(script, STEP_TIMEOUT)
+        """Close the run; over a new connection when this one breaks. Raises CodemodError."""
+        try:
+            done = self.transport.run(script, STEP_TIMEOUT)
+        except Disconnected:
+            self._reach()
+            done = self.transport.run(script, STEP_TIMEOUT)
+            if done.code == lock.LOST:  # the first one has done it, and given the lock back
+                return
         if done.code:
             raise StepFailed(f"the run could not be closed: {_tail(done.output, self._secrets())}")
 
     def _secrets(self) -> Iterator[str]:
         for file in self.wish.manifest.files:
             yield from file.secrets
+
+
+def _reason(error: BaseException) -> str:
+    """Why something ended, in words; what is not expected with its kind."""
+    if isinstance(error, Interrupted):
+        return "interrupted"
+    return str(error) if isinstance(error, CodemodError) else f"a bug: {type(error).__name__}: {error}"
 
 
 def _tail(output: str, hidden: Iterator[str]) -> str:

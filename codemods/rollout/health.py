@@ -7,6 +7,7 @@ Requests go through the machine's own sshd, so what is between us and its ports 
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import ssl
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from codemods.rollout.snapshot import Container, Question, observe
+from codemods.rollout.transport import Disconnected, Unreachable
 
 if TYPE_CHECKING:
     from codemods.rollout.services import Composition
@@ -117,14 +119,18 @@ def wait(
     calm: Any = None
     said = ""
     while True:
-        containers = _containers(transport, composition)
-        problems = [*_container_problems(containers)]
         warnings: list[str] = []
-        answers = ask_all(transport, targets) if not problems else {}
-        for target in targets if answers else ():
-            problem, warning = judge(target, before.get(target.port), answers[target.port])
-            problems += [problem] if problem else []
-            warnings += [warning] if warning else []
+        try:
+            containers = _containers(transport, composition)
+            problems = [*_container_problems(containers)]
+            found = [] if problems else [*_compare(transport, targets, before)]
+        except Disconnected as error:
+            # That is the connection's health, not the stack's.
+            containers, problems, found = {}, [str(error)], []
+            with contextlib.suppress(Unreachable):
+                transport.reconnect()
+        problems += [problem for problem, _ in found if problem]
+        warnings += [warning for _, warning in found if warning]
         now = {name: (one.id, one.started) if one else None for name, one in containers.items()}
         if not problems and calm == now:
             return [], warnings
@@ -135,6 +141,11 @@ def wait(
             said = problems[0]
             say(f"{said} ({max(0, deadline - time.monotonic()):.0f} s left)")
         time.sleep(PAUSE)
+
+
+def _compare(transport: Transport, targets: Sequence[Target], before: Answers) -> Iterator[tuple[str, str]]:
+    for target in targets:
+        yield judge(target, before.get(target.port), ask(transport, target))
 
 
 def _containers(transport: Transport, composition: Composition) -> dict[str, Container | None]:

@@ -71,8 +71,11 @@ def load_hosts(
 
 
 def _from_file(path: Path, shared: Mapping[str, Any]) -> list[Host]:
+    import click
     from pyinfra.api.exceptions import PyinfraError
+    from pyinfra.api.state import State
     from pyinfra.connectors.ssh import SSHConnector
+    from pyinfra.context import ctx_state
     from pyinfra_cli.inventory import make_inventory_from_files
 
     from codemods.rollout.ssh import prepare
@@ -80,9 +83,15 @@ def _from_file(path: Path, shared: Mapping[str, Any]) -> list[Host]:
     if not path.is_file():
         raise SettingsError(f"--inventory {path}: there is no such file")
     try:
-        inventory = make_inventory_from_files(str(path), override_data=dict(shared))
-    except (PyinfraError, SyntaxError, TypeError, ImportError, NameError) as error:
-        raise CodemodError(f"{path} is no inventory that pyinfra can read: {error}") from None
+        with ctx_state.use(State()):
+            inventory = make_inventory_from_files(str(path), override_data=dict(shared))
+    except (PyinfraError, click.ClickException, SyntaxError) as error:
+        # What the file's own code raises is wrapped.
+        raise CodemodError(
+            f"{path} is no inventory that pyinfra can read: {getattr(error, 'exception', error)}"
+        ) from None
+    finally:
+        ctx_state.reset()
     hosts = prepare(inventory)
     for host in hosts:
         if not issubclass(host.connector_cls, SSHConnector):

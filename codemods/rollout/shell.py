@@ -18,8 +18,16 @@ export PATH LC_ALL
 umask 022
 limit=60
 compose() {
-    if docker compose version </dev/null >/dev/null 2>&1; then timeout "$limit" docker compose "$@"
-    else timeout "$limit" docker-compose "$@"
+    # Asking it for its version can take longer than what it is to do.
+    for place in "${DOCKER_CONFIG:-$HOME/.docker}" /usr/local/lib/docker /usr/local/libexec/docker /usr/lib/docker \\
+        /usr/libexec/docker; do
+        if [ -x "$place/cli-plugins/docker-compose" ]; then
+            timeout "$limit" docker compose "$@"
+            return
+        fi
+    done
+    if command -v docker-compose >/dev/null; then timeout "$limit" docker-compose "$@"
+    else timeout "$limit" docker compose "$@"
     fi
 }
 """

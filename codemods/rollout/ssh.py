@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import logging
 import os
+import re
 import socket
 import sys
 import tempfile
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 10
 KEEPALIVE = 15
 _CHUNK = 1 << 16
+_NO_KEY = re.compile(r"No host key for (\S+) found")
 
 
 def patch() -> None:
@@ -229,8 +231,10 @@ def _pump(receive: Any, send: Any, end: Any) -> None:
 
 def _reason(error: str, name: str) -> str:
     """pyinfra's words in ours, with what to do next."""
-    if "No host key for" in error:
-        return f"its host key is not pinned: codemod vm pin-host {name}"
+    if missing := _NO_KEY.search(error):
+        shown = missing[1].replace("[", "").replace("]", "")
+        jump = "" if shown.partition(":")[0] in name else f", or {shown} if that is a jump host"
+        return f"the host key of {shown} is not pinned: codemod vm pin-host {name}{jump}"
     if "does not match" in error:
         return f"its host key is not the pinned one, nothing was run: find out why, then codemod vm pin-host {name}"
     if error.startswith("Authentication error"):

@@ -83,16 +83,27 @@ def controller(tmp_path_factory: pytest.TempPathFactory) -> Controller:
     return Controller(tmp_path_factory.mktemp("controller") / "home")
 
 
+@contextlib.contextmanager
+def vms_for(controller: Controller, number: int) -> Iterator[list[Vm]]:
+    """That many VMs with docker, which let the user in and whose host keys the user knows."""
+    require(*Vm.needs, *Dockerd.needs, root=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="vms-", ignore_cleanup_errors=True) as directory,
+        started_vms(Path(directory), controller.key, number) as vms,
+    ):
+        controller.trust(*vms)
+        yield vms
+
+
 @pytest.fixture(scope="module")
 def start_vms(controller: Controller) -> Iterator[Callable[[int], list[Vm]]]:
-    """A function that starts that many VMs with docker, which let the user in and whose host keys the user knows."""
-    require(*Vm.needs, *Dockerd.needs, root=True)
+    """A function that starts that many VMs, which last as long as the module's tests."""
     with contextlib.ExitStack() as stack:
+        yield lambda number: stack.enter_context(vms_for(controller, number))
 
-        def start(number: int) -> list[Vm]:
-            directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="vms-", ignore_cleanup_errors=True))
-            vms = stack.enter_context(started_vms(Path(directory), controller.key, number))
-            controller.trust(*vms)
-            return vms
 
-        yield start
+@pytest.fixture
+def new_vm(controller: Controller) -> Iterator[Vm]:
+    """A VM for one test."""
+    with vms_for(controller, 1) as [vm]:
+        yield vm

@@ -68,9 +68,9 @@ class Controller:
         """Run `codemod` in a repository to its end."""
         return self.start(tree, *arguments, **variables).result()
 
-    def sync(self, tree: Path, *vms: Vm, options: tuple[str, ...] = ()) -> Outcome:
+    def sync(self, tree: Path, *vms: Vm, options: tuple[str, ...] = (), **variables: str) -> Outcome:
         """Run `sync-vm` on VMs and read its report."""
-        return Outcome(self.run(tree, *sync_arguments(*vms, options=(*options, "--format", "json"))))
+        return Outcome(self.run(tree, *sync_arguments(*vms, options=(*options, "--format", "json")), **variables))
 
     def ssh(self, vm: Vm, command: str, *options: str) -> subprocess.CompletedProcess[str]:
         """Run a command on a VM through the system's own ssh."""
@@ -157,12 +157,13 @@ class Command:
 
 
 class Outcome:
-    """The report of a `sync-vm`, for people who ask about one VM."""
+    """The report of a `sync-vm`, for people who ask about one VM; `told` is all that the user sees."""
 
     def __init__(self, run: Run) -> None:
-        self.run = run
         self.code = run.code
-        assert run.out.startswith("{"), run
+        self.told = f"exit {run.code}\n{run.out}\n{run.err}"
+        self.steps = run.err.splitlines()
+        assert run.out.startswith("{"), self.told
         self.report: dict[str, Any] = json.loads(run.out)
         self.hosts: list[dict[str, Any]] = self.report["hosts"]
 
@@ -171,11 +172,22 @@ class Outcome:
         """How each host stands, in the order of the hosts."""
         return [host["state"] for host in self.hosts]
 
-    def actions(self, host: int = 0) -> list[str]:
-        """`KIND TARGET` of every action for a host, in order."""
-        return [f"{action['kind']} {action['target']}" for action in self.hosts[host]["actions"]]
+    @property
+    def reason(self) -> str:
+        """Why the first host stands as it does."""
+        return str(self.hosts[0]["reason"])
 
-    def diff(self, target: str, host: int = 0) -> str:
-        """What an action shows of a change."""
-        [found] = [action["diff"] for action in self.hosts[host]["actions"] if action["target"] == target]
+    @property
+    def notes(self) -> str:
+        """Everything else that the report says, in lines."""
+        return "\n".join(self.report["notes"])
+
+    @property
+    def actions(self) -> list[str]:
+        """`KIND TARGET` of every action for the first host, in order."""
+        return [f"{action['kind']} {action['target']}" for action in self.hosts[0]["actions"]]
+
+    def diff(self, target: str) -> str:
+        """What the first host's action on a target shows of the change."""
+        [found] = [action["diff"] for action in self.hosts[0]["actions"] if action["target"].startswith(target)]
         return str(found)

@@ -44,6 +44,11 @@ if [ "$1" = docker-cli-plugin-metadata ]; then
     exit
 fi
 shift
+# The real plugin says this at once; here it would take a second to load Python for it.
+if [ "$1" = version ]; then
+    echo "Docker Compose version 1.29"
+    exit
+fi
 exec docker-compose "$@"
 """
 

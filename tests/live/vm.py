@@ -226,6 +226,11 @@ class Vm(Machine):
         """Root's crontab; empty without one."""
         return self.run("crontab", "-l", check=False).stdout
 
+    def set_crontab(self, text: str) -> None:
+        """Replace root's crontab."""
+        self.write("/root/crontab", text)
+        self.run("crontab", "/root/crontab")
+
     def containers(self) -> dict[str, str]:
         """Id and start of every container by its name, running or not."""
         template = "{{.Name}} {{.Id}} {{.State.StartedAt}} {{.State.Running}}"
@@ -240,8 +245,8 @@ class Vm(Machine):
 
     @contextlib.contextmanager
     def full_disk(self, left: int) -> Iterator[None]:
-        """Leave `left` bytes free on the stack's disk."""
-        ballast = self.path(f"{STACK}/ballast")
+        """Leave `left` bytes free on the stack's disk; its data fill the rest."""
+        ballast = self.path(f"{STACK}/data/ballast")
         space = os.statvfs(ballast.parent)
         with ballast.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, space.f_bavail * space.f_bsize - left)

@@ -7,7 +7,7 @@ from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from codemods.engine.report.model import Change, Host, Report, ReportedFinding
+    from codemods.engine.report.model import Change, Host, RecordChange, Report, ReportedFinding
 
 
 def as_json(report: Report) -> str:
@@ -25,6 +25,7 @@ def as_json(report: Report) -> str:
         "next_steps": report.next_steps,
         "hosts": [_host(host) for host in report.hosts],
         "fingerprint": report.fingerprint,
+        "records": [_record(record) for record in report.records],
         "checks": [_fields(check, "check", "target", "state", "message") for check in report.checks],
     }
     text = json.dumps(data, ensure_ascii=False, indent=2) + "\n"
@@ -50,6 +51,14 @@ def _host(host: Host) -> dict[str, Any]:
         **_fields(host, "host", "state"),
         "actions": [_fields(action, "kind", "target", "impact", "diff") for action in host.actions],
         **_fields(host, "reason"),
+    }
+
+
+def _record(record: RecordChange) -> dict[str, Any]:
+    states = {"before": record.before, "after": record.after}
+    return {
+        **_fields(record, "name", "type"),
+        **{name: data and _fields(data, "value", "ttl") for name, data in states.items()},
     }
 
 

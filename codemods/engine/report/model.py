@@ -131,8 +131,26 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordData:
+    """What a DNS record says; `ttl` is in seconds."""
+
+    value: str
+    ttl: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordChange:
+    """A DNS record that changed or would change: `before` is None for a new one, `after` for one taken away."""
+
+    name: str
+    type: str
+    before: RecordData | None
+    after: RecordData | None
+
+
+@dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One check of `verify`."""
+    """One check of the live installation."""
 
     check: str
     target: str
@@ -153,6 +171,7 @@ class Report:
     notes: tuple[str, ...] = ()
     hosts: tuple[Host, ...] = ()
     fingerprint: str | None = None
+    records: tuple[RecordChange, ...] = ()
     checks: tuple[CheckResult, ...] = ()
     pending: bool = False
     next_steps: tuple[str, ...] = ()
@@ -238,6 +257,8 @@ def _counts(report: Report) -> Iterator[str]:
         yield f"{count(len(report.changes), 'file')} {'would change' if report.pending else 'changed'}"
     if report.refusals:
         yield f"{count(len(report.refusals), 'place')} refused"
+    if report.records:
+        yield f"{count(len(report.records), 'record')} {'would change' if report.pending else 'changed'}"
     for state in HostState:
         number = sum(host.state is state for host in report.hosts)
         if number:

@@ -18,6 +18,8 @@ from codemods.engine.report.model import (
     CheckState,
     Host,
     HostState,
+    RecordChange,
+    RecordData,
     Report,
     ReportedFinding,
     ReportedRefusal,
@@ -65,6 +67,8 @@ def _result(report: Report, verbosity: int) -> Iterator[list[Line]]:
     for host in report.hosts:
         if not quiet or host.state not in (HostState.CLEAN, HostState.CHANGED):
             yield [*_host(host)]
+    if report.records and not quiet:
+        yield [*_records(report.records)]
     yield [*_checks([check for check in report.checks if not quiet or check.state not in _CHECK_STYLES])]
 
 
@@ -153,6 +157,24 @@ def _host(host: Host) -> Iterator[Line]:
     for action, row in zip(host.actions, _table(rows), strict=True):
         yield row
         yield from diff_lines(action.diff)
+
+
+def _records(records: Sequence[RecordChange]) -> Iterator[Line]:
+    head = [Piece("record", "dim"), Piece(), Piece("before", "dim"), Piece("after", "dim")]
+    rows = [
+        [
+            Piece(printable(record.name)),
+            Piece(record.type),
+            Piece(_data(record.before), "red" if record.after is None else ""),
+            Piece(_data(record.after), "green"),
+        ]
+        for record in records
+    ]
+    yield from _table([head, *rows])
+
+
+def _data(data: RecordData | None) -> str:
+    return f"{printable(data.value)} (TTL {data.ttl})" if data else "none"
 
 
 def _checks(checks: Sequence[CheckResult]) -> Iterator[Line]:
