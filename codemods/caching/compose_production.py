@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from codemods.caching.production import USERS, brings_certificate, certificate_target, key_target
+from codemods.caching.production import USERS
 from codemods.engine.edits import Edit
 from codemods.engine.model import Finding, Outcome
 from codemods.errors import CannotEdit
@@ -50,8 +50,11 @@ def probe_lines(file: YamlFile, mapping: Mapping, service: Service, *, logins: b
         return own
     step, dash = indentation(file, mapping)
     lines = block_lines("healthcheck", copied(file, node), step=step, dash=dash) if is_shared else own
-    open_to_all = [_PROBE.sub(r"\g<1>127.0.0.1\g<2>/", line) for line in lines]
-    return own if open_to_all == lines else open_to_all
+    return own if _open_to_all(lines) == lines else _open_to_all(lines)
+
+
+def _open_to_all(lines: list[str]) -> list[str]:
+    return [_PROBE.sub(r"\g<1>127.0.0.1\g<2>/", line) for line in lines]
 
 
 def names(name: str, lines: list[str]) -> bool:
@@ -84,30 +87,17 @@ def change_registry(
     if wanted != (source is not None):
         message = f"{name} has no users" if wanted else f"{name} still has users"
         users = {USERS: context.settings.registry.users_name}
-        edits = _mounts(file, mapping, present, _config_mount(present), users, wanted=wanted, directory=directory)
+        edits = mounts(file, mapping, present, _config_mount(present), users, wanted=wanted, directory=directory)
         sign = "+" if wanted else "-"
         yield Finding(pair.key.start, pair.key.end, message, tuple(edits), ((*where, "volumes", sign),))
     texts = [probe_lines(file, *model, logins=logins) for logins in (wanted, not wanted)]
     check = mapping.get("healthcheck")
-    if texts[0] != texts[1] and (lines_of(file, check) if check else []) == texts[1]:
-        edit = _replaced(file, mapping, check, texts[0])
+    now = lines_of(file, check) if check else []
+    new = texts[0] if now == texts[1] else _open_to_all(now) if wanted else now
+    if new != now:
+        edit = _replaced(file, mapping, check, new)
         message = f"the health check of {name} asks for what needs {'a' if wanted else 'no'} login"
         yield Finding(pair.key.start, pair.key.end, message, (edit,), ((*where, "healthcheck"),))
-
-
-def change_nginx(context: Context, file: YamlFile, nginx: Mapping, front: Service, directory: str) -> Iterator[Outcome]:
-    """The mounts of certificate and key, when they are missing, or when they are there and not wanted."""
-    registry, wanted = context.settings.registry, brings_certificate(context)
-    files = {certificate_target(registry): registry.certificate_name, key_target(registry): registry.key_name}
-    there = {mount.target for mount in front.mounts}
-    files = {target: name for target, name in files.items() if (target in there) != wanted}
-    if not files or (not wanted and registry.scheme == "https"):
-        return
-    like = front.nginx_config.node if front.nginx_config else None
-    edits = _mounts(file, nginx, front, like, files, wanted=wanted, directory=directory)
-    message = f"{front.name} {'does not mount' if wanted else 'still mounts'} the certificate"
-    where = ("services", front.name, "volumes", "+" if wanted else "-")
-    yield Finding(nginx.start, nginx.start + 1, message, tuple(edits), (where,))
 
 
 def _config_mount(service: Service) -> Node | None:
@@ -115,7 +105,7 @@ def _config_mount(service: Service) -> Node | None:
     return next((mount.node for mount in service.mounts if mount.target == service.config_target), None)
 
 
-def _mounts(
+def mounts(
     file: YamlFile,
     mapping: Mapping,
     service: Service,

@@ -18,7 +18,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from codemods.caching.compose_production import bind_item, change_nginx, change_registry, names, probe_lines
+from codemods.caching.compose_front import mount_certificate, publish_port, wait_for_registry
+from codemods.caching.compose_production import bind_item, change_registry, names, probe_lines
 from codemods.caching.production import USERS, brings_users
 from codemods.engine.context import Context
 from codemods.engine.edits import Edit
@@ -39,8 +40,6 @@ from codemods.formats.yaml import (
 )
 from codemods.formats.yaml_edits import (
     Source,
-    add_pairs,
-    append_item,
     block_lines,
     copied,
     dash_column,
@@ -71,13 +70,13 @@ def check(context: Context, document: Document) -> Iterator[Outcome]:
         yield Note("no nginx service: the private registry's port is not published")
         return
     nginx = services.value(facts.nginx.name)
+    siblings = [service for service in facts.registries if service.name != context.settings.registry.service]
     if isinstance(nginx, Mapping):
-        yield from _port(context, file, facts, nginx)
-        yield from _dependency(context, file, facts, nginx)
-        siblings = [service for service in facts.registries if service.name != context.settings.registry.service]
-        if siblings:
-            directory = _config_directory(context, _model(facts, siblings))
-            yield from change_nginx(context, file, nginx, facts.nginx, directory)
+        yield from publish_port(context, file, facts, nginx)
+        yield from wait_for_registry(context, file, facts, nginx)
+    if isinstance(nginx, Mapping) and siblings:
+        directory = _config_directory(context, _model(facts, siblings))
+        yield from mount_certificate(context, file, nginx, facts.nginx, directory)
 
 
 def _service(context: Context, file: YamlFile, facts: ComposeFacts, services: Mapping) -> Iterator[Outcome]:
@@ -249,84 +248,3 @@ def _gap(context: Context, file: YamlFile, facts: ComposeFacts, pair: Pair, mode
 def _like(model: str, name: str) -> str:
     """`name` in the capitals of the model."""
     return name.upper() if model.isupper() else name.capitalize() if model[0].isupper() else name
-
-
-def _port(context: Context, file: YamlFile, facts: ComposeFacts, nginx: Mapping) -> Iterator[Outcome]:
-    assert facts.nginx is not None
-    port = context.settings.registry.port
-    for service in facts.services.values():
-        for published in service.ports:
-            if published.published != port:
-                continue
-            if service.name == facts.nginx.name and published.target == port:
-                return
-            yield Refusal(
-                nginx.start,
-                f"host port {port} is taken: {service.name} publishes {published.published}:{published.target}",
-                "set registry.port in codemod.toml to a free port",
-            )
-            return
-    if nginx.value("network_mode"):
-        yield Note(f"{facts.nginx.name} uses network_mode: port {port} needs no publishing")
-        return
-    pair = nginx.get("ports")
-    if pair is None or not isinstance(pair.value, Sequence) or not pair.value.items:
-        raise CannotEdit(
-            f"{facts.nginx.name} has no list `ports` of its own", f"publish {port}:{port} by hand", nginx.start
-        )
-    sequence = pair.value
-    yield Finding(
-        pair.key.start,
-        pair.key.end,
-        f"{facts.nginx.name} does not publish port {port}",
-        tuple(append_item(file, sequence, port_item(file, sequence, port))),
-        (("services", facts.nginx.name, "ports", "+"),),
-        impact=Impact.RECREATE,
-    )
-
-
-def port_item(file: YamlFile, sequence: Sequence, port: int) -> object:
-    """The last item with our port in place of its two: same quotes, same address, same form."""
-    last = resolve(sequence.items[-1])
-    if isinstance(last, Mapping):
-        copy: dict[str, object] = copied(file, last)
-        return copy | {"target": Source(str(port)), "published": _number_like(copy.get("published"), port)}
-    source = file.text[file.content_start(last) : last.end]
-    match = re.fullmatch(r"""(['"]?)((?:.*:)?)\d+:\d+((?:/\w+)?)\1""", source)
-    if not match:
-        raise CannotEdit("the last port has a form of its own", f"publish {port}:{port} by hand", last.start)
-    quote, address, protocol = match.groups()
-    return Source(f"{quote}{address}{port}:{port}{protocol}{quote}")
-
-
-def _number_like(published: object, port: int) -> Source:
-    quoted = isinstance(published, Source) and published.text[:1] in "'\""
-    return Source(f'"{port}"' if quoted else str(port))
-
-
-def _dependency(context: Context, file: YamlFile, facts: ComposeFacts, nginx: Mapping) -> Iterator[Outcome]:
-    assert facts.nginx is not None
-    name = context.settings.registry.service
-    pair = nginx.get("depends_on")
-    if pair is None:
-        return
-    registries = {service.name for service in facts.registries}
-    where = ("services", facts.nginx.name, "depends_on")
-    value = pair.value
-    if isinstance(value, Mapping) and value.pairs:
-        if value.get(name):
-            return
-        last = next((entry for entry in reversed(value.pairs) if entry.name in registries), value.pairs[-1])
-        edits = add_pairs(file, value, {name: copied(file, resolve(last.value))}, after=last)
-        writes = (*where, name)
-    elif isinstance(value, Sequence) and value.items:
-        names = [text_of(item) for item in value.items]
-        if name in names:
-            return
-        index = max((number for number, item in enumerate(names) if item in registries), default=len(names) - 1)
-        edits = append_item(file, value, name, after=index)
-        writes = (*where, "+")
-    else:
-        raise CannotEdit("depends_on is neither a map nor a list of its own", f"add {name} by hand", pair.key.start)
-    message = f"{facts.nginx.name} does not wait for {name}"
-    yield Finding(pair.key.start, pair.key.end, message, tuple(edits), (writes,))

@@ -238,8 +238,9 @@ def append_item(file: YamlFile, sequence: Sequence, *values: Any, after: int = -
     item = sequence.items[after]
     lead = re.match(r"- +", file.text[dash : item.start])
     gap = len(lead.group()) - 1 if lead and dash + len(lead.group()) == item.start else 1
+    step, inner = indentation(file, item) if isinstance(item, Mapping) and not item.flow else (2, 2)
     lines = [(("-" + " " * gap) if number == 0 else " " * (gap + 1)) + line[2:]
-             for value in values for number, line in enumerate(item_lines(value, 2, 2))]  # fmt: skip
+             for value in values for number, line in enumerate(item_lines(value, step, inner))]  # fmt: skip
     return [insert_lines(file, item.end, lines, file.column(dash))]
 
 
