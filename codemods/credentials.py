@@ -16,6 +16,7 @@ or, in `credentials.toml` in the user's configuration directory (`~/.config/code
 from __future__ import annotations
 
 import os
+import re
 import stat
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -73,11 +74,14 @@ def find_credentials(kind: str, url: str, environment: Mapping[str, str] = os.en
 
 
 def _check_printable(kind: str, found: Credentials) -> None:
-    """A line end or a letter that no header takes would be quoted in an error, secret and all."""
-    for name in ("token", "username", "password", "totp"):
-        value = getattr(found, name)
-        if not value.isprintable() or (name == "token" and not value.isascii()):
-            raise CodemodError(f"the {name} of the {kind} credentials for {found.origin} holds a line end or the like")
+    """What a header cannot carry would be quoted in a library's error, secret and all."""
+    if found.token and not re.fullmatch(r"[!-~]+", found.token):
+        wrong = "the token has a space, a line end or a letter that no token has"
+    elif not all(value.isprintable() for value in (found.username, found.password, found.totp)):
+        wrong = "user name or password hold a line end or the like"
+    else:
+        return
+    raise SettingsError(f"the {kind} credentials for {found.origin} cannot be used: {wrong}")
 
 
 def origin_of(url: str) -> str:

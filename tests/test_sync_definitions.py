@@ -16,7 +16,6 @@ SERVICES = ("nginx", "registry-hub", "registry-private")
 # Answers as compose does: a hash of each service's lines in the files it is given.
 STAND_IN = """#!/bin/sh
 echo "$*" >>"$(dirname "$0")/calls"
-[ "$1 $2" = "compose version" ] && exit 0
 files=
 while [ $# -gt 0 ]; do
     case $1 in
@@ -34,12 +33,12 @@ done
 
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
-    """A directory with a docker that knows compose."""
+    """A directory with a compose."""
     directory = tmp_path / "bin"
     directory.mkdir()
-    docker = directory / "docker"
-    docker.write_text(STAND_IN)
-    docker.chmod(0o755)
+    compose = directory / "docker-compose"
+    compose.write_text(STAND_IN)
+    compose.chmod(0o755)
     return directory
 
 

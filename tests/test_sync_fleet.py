@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 
 from codemods.errors import CodemodError, SettingsError
-from codemods.rollout.apply import Observation
 from codemods.rollout.definitions import Definitions
 from codemods.rollout.fingerprint import differences, fingerprint
 from codemods.rollout.fleet import batches, check_sizes
 from codemods.rollout.health import Answer, Target, judge
 from codemods.rollout.inventory import host_data, host_names
+from codemods.rollout.look import Observation
+from codemods.rollout.observe import parse
 from codemods.rollout.plan import Wish, make_plan
 from codemods.rollout.planfile import read_plan, what_moved, write_plan
-from codemods.rollout.snapshot import Snapshot, parse
+from codemods.rollout.snapshot import Snapshot
 from codemods.settings import VmSettings
 from tests.command import codemod_process, example
 from tests.rollout_scenes import DIRECTORY, machine, managed, wish, written

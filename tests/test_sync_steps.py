@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from codemods.rollout import lock
 from codemods.rollout.manifest import ManagedFile
+from codemods.rollout.observe import observe
 from codemods.rollout.plan import FileChange, Plan
 from codemods.rollout.shell import quote, whole
-from codemods.rollout.snapshot import LiveFile, Question, observe
+from codemods.rollout.snapshot import LiveFile, Question
 from codemods.rollout.steps import DONE, ROLLED_BACK, STOPPED, Run, file_key
 from tests.rollout_scenes import LocalMachine
 

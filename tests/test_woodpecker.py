@@ -290,7 +290,10 @@ def test_a_token_that_no_header_can_carry(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setenv("CODEMOD_WOODPECKER_ORIGIN", "https://127.0.0.2")
     monkeypatch.setenv("CODEMOD_WOODPECKER_TOKEN", token)
-    with pytest.raises(SettingsError, match=r"the Woodpecker token for https://127\.0\.0\.2 has a space") as caught:
+    with pytest.raises(
+        SettingsError,
+        match=r"the woodpecker credentials for https://127\.0\.0\.2 cannot be used: the token has a space",
+    ) as caught:
         connect("https://127.0.0.2")
     assert token not in str(caught.value)
 

@@ -27,10 +27,11 @@ from codemods.engine.report.model import (
 )
 from codemods.errors import CodemodError
 from codemods.rollout import fleet
-from codemods.rollout.apply import Interrupted, Observation, Outcome, Rollout, look
+from codemods.rollout.apply import Interrupted, Outcome, Rollout
 from codemods.rollout.apply import Options as RolloutOptions
 from codemods.rollout.fingerprint import summary
 from codemods.rollout.inventory import known_hosts_file, load_hosts, plain_name, sudo_password
+from codemods.rollout.look import Observation, look
 from codemods.rollout.plan import Wish
 from codemods.rollout.planfile import read_plan, what_moved, write_plan
 from codemods.rollout.transport import Disconnected, Unreachable

@@ -47,21 +47,23 @@ def compare_images(session: Session, show: Callable[[int, int], object]) -> Iter
     session.settings.require("registry.hostname")
     images: dict[tuple[str, ...], Image] = {}
     for path, build in session.context.builds:
-        if not build.pushes:
-            continue
         where = f"{path}, step {build.name}"
         found = list(_images(session.context, build, where))
-        if not found:
-            yield CheckResult(CHECK, where, CheckState.SKIPPED, _not_ours(session.context, build))
         for image in found:
             images.setdefault(image[1:], image)
-    hosts = [split_repository(image.public)[0] for image in images.values() if is_known(image.public)]
+        if build.pushes and not found:
+            yield CheckResult(CHECK, where, CheckState.SKIPPED, _not_ours(session.context, build))
+    yield from _compared(session, list(images.values()), show)
+
+
+def _compared(session: Session, images: list[Image], show: Callable[[int, int], object]) -> Iterator[CheckResult]:
+    named = [image.public for image in images if image.public and is_known(image.public)]
     with (
         open_private(session) as private,
-        open_public(session, hosts) as public,
+        open_public(session, [split_repository(name)[0] for name in named]) as public,
         ThreadPoolExecutor(CONNECTIONS) as pool,
     ):
-        for done, result in enumerate(pool.map(partial(_compare, private, public), images.values()), 1):
+        for done, result in enumerate(pool.map(partial(_compare, private, public), images), 1):
             show(done, len(images))
             yield result
 
@@ -73,7 +75,7 @@ def _images(context: Context, build: Build, where: str) -> Iterator[Image]:
     others = [name for name in repositories if not name.startswith(host)] or [""]
     tags, form = tags_of(build)
     wanted = [(tag, "") for tag in tags] or [("auto_tag" if build.value("auto_tag") else "…", form)]
-    if not ours:
+    if not ours or not build.pushes:
         return
     for other in others:
         for tag, tags_form in wanted:

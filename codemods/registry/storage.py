@@ -38,7 +38,7 @@ class Storage:
     def __init__(self, directory: Path) -> None:
         self.root = directory / "docker" / "registry" / "v2"
         self.name = str(directory)
-        if not (self.root / "repositories").is_dir():
+        if not _is_directory(self.root / "repositories"):
             raise CodemodError(
                 f"{directory}: there is no docker/registry/v2/repositories in it: give the rootdirectory of a registry "
                 "that has taken a push"
@@ -50,9 +50,9 @@ class Storage:
 
     def _below(self, directory: Path, prefix: str) -> Iterator[str]:
         for name in _listed(directory):
-            if name.startswith("_") or not (directory / name).is_dir():
+            if name.startswith("_") or not _is_directory(directory / name):
                 continue
-            if (directory / name / "_manifests").is_dir():
+            if _is_directory(directory / name / "_manifests"):
                 yield prefix + name
             yield from self._below(directory / name, f"{prefix}{name}/")
 
@@ -109,6 +109,13 @@ class Storage:
     def _data(self, digest: str) -> Path:
         algorithm, _, encoded = digest.partition(":")
         return self.root / "blobs" / algorithm / encoded[:2] / encoded / "data"
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise CodemodError(f"{path}: {error.strerror}") from None
 
 
 def _listed(directory: Path) -> list[str]:

@@ -16,13 +16,14 @@ from typing import Any
 from codemods.engine.report.model import HostState
 from codemods.errors import CodemodError
 from codemods.rollout import lock, settle, steps, validate
-from codemods.rollout.definitions import Definitions, input_digest, read_definitions
-from codemods.rollout.fingerprint import differences, fingerprint
-from codemods.rollout.health import Answer, Answers, Target, ask_all, judge, wait
-from codemods.rollout.plan import Plan, Wish, digest, make_plan
+from codemods.rollout.fingerprint import differences
+from codemods.rollout.health import Answers, Target, ask_all, judge, wait
+from codemods.rollout.look import Observation, look
+from codemods.rollout.observe import observe
+from codemods.rollout.plan import Wish
+from codemods.rollout.records import make_record, make_state, read_baseline
 from codemods.rollout.services import Composition
 from codemods.rollout.shell import OWN_DIRECTORY
-from codemods.rollout.snapshot import Snapshot, observe
 from codemods.rollout.steps import Run
 from codemods.rollout.transport import Disconnected, Transport, Unreachable
 
@@ -53,32 +54,12 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Observation:
-    """A machine as it was found, and the plan for it."""
-
-    snapshot: Snapshot
-    definitions: Definitions
-    plan: Plan
-    fingerprint: Mapping[str, str]
-
-
-@dataclass(frozen=True)
 class Outcome:
     """How it ended: the state, why, and what else is to be known."""
 
     state: HostState
     reason: str = ""
     notes: tuple[str, ...] = ()
-
-
-def look(transport: Transport, wish: Wish) -> Observation:
-    """Observe a machine and plan. Changes nothing there. Raises CodemodError."""
-    snapshot = observe(transport, wish.question)
-    definitions = Definitions()
-    if snapshot.is_root and snapshot.has_docker:
-        definitions = read_definitions(transport, wish.manifest, wish.composition, snapshot)
-    plan = make_plan(wish, snapshot, definitions)
-    return Observation(snapshot, definitions, plan, fingerprint(wish, snapshot))
 
 
 def new_run(directory: str) -> Run:
@@ -122,7 +103,7 @@ class Rollout:
         if moved := differences(expected.fingerprint, found.fingerprint):
             raise Moved(f"{self.transport.name}: changed since the plan was made: {'; '.join(moved)}")
         before = self._baseline(found)
-        record = self._record(found, before)
+        record = make_record(self.run, self.wish.manifest, found, before, self.options.commit)
         self._prepare(found, record)
         try:
             self._change(found)
@@ -136,8 +117,7 @@ class Rollout:
         self.say("baseline")
         if found.snapshot.interrupted:
             # It is the interrupted run that has to be brought to an end.
-            stored = found.snapshot.interrupted.get("baseline", {})
-            return {int(port): _answer(data) for port, data in stored.items()}
+            return read_baseline(found.snapshot.interrupted)
         served = self.served(found)
         answers = ask_all(self.transport, served)
         bad = {one.port: problem for one in served if (problem := judge(one, None, answers[one.port])[0])}
@@ -152,29 +132,6 @@ class Rollout:
     def served(self, found: Observation) -> list[Target]:
         """The ports that a running container of the stack is published on now; a new port has no baseline."""
         return [target for target in self.targets if target.port in found.snapshot.ports]
-
-    def _record(self, found: Observation, before: Answers) -> dict[str, Any]:
-        """What a later run has to know of this one, if this one does not come to its end."""
-        former = found.snapshot.interrupted or {}
-        wanted = {change.file.path: digest(change.file.content) for change in found.plan.files}
-        files = {
-            path: {"key": steps.file_key(path), "digest": wanted.get(path, "")}
-            for path in steps.changed_paths(found.plan)
-        }
-        kept = {path: entry for path, entry in former.get("files", {}).items() if path not in files}
-        mine = self.run.directory
-        return {
-            "version": 1,
-            "run": self.run.id,
-            "who": lock.who(),
-            "commit": self.options.commit,
-            "files": {**kept, **files},
-            "users": list(dict.fromkeys((*former.get("users", []), *(table.user for table in found.plan.tables)))),
-            "directories": list(dict.fromkeys((*former.get("directories", []), *found.plan.directories))),
-            "services": former.get("services")
-            or sorted({one.service for one in found.snapshot.containers if one.directory == mine}),
-            "baseline": {port: _plain(answer) for port, answer in before.items()},
-        }
 
     def _prepare(self, found: Observation, record: Mapping[str, Any]) -> None:
         """Everything that can fail without harm. Raises StepFailed."""
@@ -217,7 +174,8 @@ class Rollout:
     def _keep(self, found: Observation) -> Outcome:
         """Write down what is there now, and let go. It is well, so nothing of this is a reason to go back."""
         try:
-            self._finish(steps.DONE, found, self._state(found))
+            after = observe(self.transport, self.wish.question)
+            self._finish(steps.DONE, found, make_state(self.run, self.wish, found, after, self.options.commit))
         except (CodemodError, Interrupted) as error:
             self.notes.append(
                 f"the machine is as it should be, but that could not be written down ({str(error) or 'interrupted'}): "
@@ -225,27 +183,6 @@ class Rollout:
             )
         self.say("done")
         return Outcome(HostState.CHANGED, notes=tuple(self.notes))
-
-    def _state(self, found: Observation) -> dict[str, Any]:
-        """What this run leaves, for the next one to compare with."""
-        snapshot = observe(self.transport, self.wish.question)
-        manifest, composition = self.wish.manifest, self.wish.composition
-        left = (snapshot.state or {}).get("files", {})
-        gone = {path: entry for path, entry in left.items() if path not in found.plan.removed}
-        return {
-            "version": 1,
-            "run": self.run.id,
-            "commit": self.options.commit,
-            "files": {**gone, **{file.path: {"digest": digest(file.content)} for file in manifest.files}},
-            "crontab": {user: list(lines) for user, lines in manifest.crontab.items()},
-            "inputs": input_digest(manifest, composition, snapshot),
-            "labels": {
-                service.name: one.config_hash
-                for service in composition.services
-                if (one := snapshot.container(service.name, composition.directory))
-            },
-            "hashes": dict(found.definitions.hashes),
-        }
 
     def _roll_back(
         self, found: Observation, record: Mapping[str, Any], before: Answers, error: BaseException
@@ -366,13 +303,3 @@ def _tail(output: str, hidden: Iterator[str]) -> str:
 
     lines = [line.strip() for line in masked(output, hidden).splitlines() if line.strip()]
     return " / ".join(lines[-3:])[-600:] or "it does not say why"
-
-
-def _plain(answer: Answer) -> dict[str, Any]:
-    catalogue = None if answer.catalogue is None else sorted(answer.catalogue)
-    return {"status": answer.status, "version": answer.version, "catalogue": catalogue}
-
-
-def _answer(data: Mapping[str, Any]) -> Answer:
-    names = data.get("catalogue")
-    return Answer(data["status"], data["version"], catalogue=None if names is None else frozenset(names))

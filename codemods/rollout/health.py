@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from codemods.rollout.snapshot import Container, Question, observe
+from codemods.rollout.observe import observe
+from codemods.rollout.snapshot import Container, Question
 from codemods.rollout.transport import Disconnected, Unreachable
 
 if TYPE_CHECKING:

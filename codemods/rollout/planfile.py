@@ -15,7 +15,7 @@ from codemods.errors import CodemodError
 from codemods.rollout.fingerprint import differences, keyed, local_key
 
 if TYPE_CHECKING:
-    from codemods.rollout.apply import Observation
+    from codemods.rollout.look import Observation
     from codemods.rollout.plan import Wish
 
 VERSION = 1

@@ -14,8 +14,8 @@ from codemods.engine.report.model import HostState
 from codemods.errors import CodemodError
 from codemods.rollout import lock, steps
 from codemods.rollout.health import ask_all, wait
+from codemods.rollout.observe import observe
 from codemods.rollout.shell import OWN_DIRECTORY, quote, whole
-from codemods.rollout.snapshot import observe
 
 if TYPE_CHECKING:
     from codemods.rollout.apply import Outcome, Rollout
@@ -91,7 +91,8 @@ def choose(name: str, runs: Sequence[PastRun], wanted: str) -> list[PastRun]:
 
 def take_back(rollout: Rollout, wanted: str) -> Outcome:
     """Bring a machine back to before a run, and see that it serves. Raises CodemodError when nothing was changed."""
-    from codemods.rollout.apply import Outcome, StepFailed, look
+    from codemods.rollout.apply import Outcome, StepFailed
+    from codemods.rollout.look import look
 
     transport, directory = rollout.transport, rollout.run.directory
     if note := lock.acquire(transport, directory, lock.Owner(rollout.run.id, rollout.options.commit)):

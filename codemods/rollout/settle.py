@@ -15,11 +15,13 @@ from codemods.facts.compose import ComposeFacts, read_compose
 from codemods.formats.yaml import parse
 from codemods.rollout import services
 from codemods.rollout.definitions import compose_files, override_path
+from codemods.rollout.observe import observe
 from codemods.rollout.services import Composition, composition_of, predict
-from codemods.rollout.snapshot import Question, Snapshot, observe
+from codemods.rollout.snapshot import Question, Snapshot
 
 if TYPE_CHECKING:
-    from codemods.rollout.apply import Observation, Rollout
+    from codemods.rollout.apply import Rollout
+    from codemods.rollout.look import Observation
     from codemods.rollout.plan import Plan
 
 UP_TIMEOUT = 900

@@ -27,6 +27,9 @@ TEST_TIMEOUT = 60
 TRIAL_TENTHS = 20
 """Tenths of a second that a registry has to stay up with its new configuration; a bad one ends it at once."""
 
+_LAST_WORDS = "^(panic|configuration error): |level=fatal"
+"""Where a registry says why it ends; a stack trace, or its usage, follows."""
+
 
 def validations(run: Run, wish: Wish, snapshot: Snapshot, plan: Plan) -> Iterator[tuple[str, str]]:
     """Name and script of every trial that these changes need, in order."""
@@ -95,7 +98,7 @@ class _Validation:
         yield f"left={TRIAL_TENTHS}"
         yield 'while [ "$left" -gt 0 ]; do'
         yield f"    if [ \"$(docker inspect -f '{{{{.State.Running}}}}' {name})\" = false ]; then"
-        yield f"        docker logs --tail 5 {name}"
+        yield f"        docker logs {name} 2>&1 | grep -E -m 1 {quote(_LAST_WORDS)} || docker logs --tail 5 {name}"
         yield "        exit 1"
         yield "    fi"
         yield "    left=$((left - 1)); sleep 0.1"

@@ -163,3 +163,14 @@ class OpenRegistry(Registry):
         """End it, and the client's connections."""
         self.client.client.close()
         super().stop()
+
+
+@contextmanager
+def served(
+    place: Path, nginx: Nginx, config: Path | None = None, env: dict[str, str] | None = None, address: str = "127.0.0.1"
+) -> Iterator[tuple[OpenRegistry, str]]:
+    """A registry behind nginx, and a name server: the registry, and the setting that names the server."""
+    registry = OpenRegistry(place / "registry", config or registry_config(place))
+    registry.env.update(env or {})
+    with registry, nginx.process(place / "nginx", registry.address), name_server(place / "dns", address) as server:
+        yield registry, f"dns.server={server}"

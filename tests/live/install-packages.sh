@@ -20,6 +20,7 @@ busybox         busybox-static
 cron            cron
 htpasswd        apache2-utils
 iptables        iptables
+openssl         openssl
 named           bind9
 '
 

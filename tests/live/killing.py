@@ -51,11 +51,11 @@ class Point:
 
 
 def points(seed: int, number: int) -> list[Point]:
-    """That many points; each step has its turn, with every kind."""
+    """That many points; each step has its turn, in time with every kind."""
     chance = random.Random(seed)
     kinds = list(Kind)
     return [
-        Point(kinds[(index + index // len(STEPS)) % len(kinds)], STEPS[index % len(STEPS)], chance.uniform(0, LONGEST))
+        Point(kinds[index % len(kinds)], STEPS[index % len(STEPS)], chance.uniform(0, LONGEST))
         for index in range(number)
     ]
 

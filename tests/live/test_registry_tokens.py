@@ -10,7 +10,7 @@ import pytest
 
 from tests.live.conftest import require
 from tests.live.front import certificates
-from tests.test_registry_client import PASSWORD, Answer, Server, challenge, client
+from tests.registry_server import PASSWORD, Answer, Server, challenge, client
 
 if TYPE_CHECKING:
     from pathlib import Path

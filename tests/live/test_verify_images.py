@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -11,12 +12,15 @@ import pytest
 
 from tests.live.conftest import require
 from tests.live.contents import Contents
+from tests.live.deployment import REGISTRY
 from tests.live.front import OpenRegistry, Verified, registry_config, repository, verify
 from tests.live.lab import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.live.deployment import Deployment
 
 pytestmark = pytest.mark.live
 
@@ -217,3 +221,27 @@ def test_caches_elsewhere_and_shared(pair: Pair) -> None:
     assert done.one(f"{pair.theirs.address}/cache:app")[0] == "pass"
     assert done.one(f"{pair.host}/${{CI_REPO_NAME}}")[0] == "skipped"
     assert sorted(done.states) == ["fail", "pass", "skipped", "skipped"]
+
+
+DOCKERFILE = "FROM nginx:alpine\nRUN cat /etc/passwd > /copy\n"
+
+
+@pytest.mark.xdist_group("machine")
+def test_a_cache_that_buildkit_wrote(stack: Deployment, tmp_path: Path) -> None:
+    """A real build pushes an image with its cache inline: it is told as such, just written, and whole."""
+    name = f"{REGISTRY}/real:buildcache"
+    context = stack.machine.path("/root/real")
+    context.mkdir()
+    (context / "Dockerfile").write_text(DOCKERFILE)
+    options = f"--build-arg BUILDKIT_INLINE_CACHE=1 -t {name}"
+    stack.machine.shell(f"DOCKER_BUILDKIT=1 docker build {options} /root/real && docker push {name}")
+    settings = f"cache_from: '{name}'"
+    text = STEP.format(repos=f"{REGISTRY}/real", settings=f"{settings}\n      tags: buildcache", more="")
+    root = repository(tmp_path / "infra", 5050, **{".woodpecker/real.yml": text})
+    network = ["nsenter", f"--target={stack.machine.pid}", "--net"]
+    asked = ("--cache", "--images", "--integrity", "--sample", "1000")
+    done = verify(root, *asked, "--set", "registry.hostname=127.0.0.1", prefix=network)
+    assert (done.code, done.states) == (0, ["pass"] * 3), done.output
+    cache = done.checks[1][2]
+    assert cache.startswith("inline in an image, ")
+    assert re.search(r", written (less than a second|\d+ (second|minute)s?) ago", cache), cache
