@@ -72,11 +72,9 @@ def test_every_way_leads_to_the_same_bytes(directory: Path, move: tuple[str, str
             # Some places refuse: by name, and each such file is as it was.
             refused = {entry["path"] for entry in report["refusals"]} | {one["path"] for one in report["findings"]}
             assert refused
-            assert {path: read_tree(moved).get(path) for path in refused} == {
-                path: between.get(path) for path in refused
-            }
+            assert all(read_tree(moved).get(path) == between.get(path) for path in refused)
             return
-        assert (wanted["exit_code"], report["exit_code"]) == (0, 0)
+        assert report["exit_code"] == wanted["exit_code"]
         assert without_pins(read_tree(moved)) == without_pins(read_tree(straight))
 
 

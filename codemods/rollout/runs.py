@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from codemods.engine.report.model import HostState
 from codemods.errors import CodemodError
 from codemods.rollout import lock, steps
-from codemods.rollout.health import ask_all, wait
+from codemods.rollout.health import ask_former, wait
 from codemods.rollout.observe import observe
 from codemods.rollout.shell import OWN_DIRECTORY, quote, whole
 
@@ -100,7 +100,7 @@ def take_back(rollout: Rollout, wanted: str) -> Outcome:
     try:
         undone = choose(transport.name, read_runs(transport, directory), wanted)
         found = look(transport, rollout.wish)
-        before = ask_all(transport, rollout.served(found))
+        before = {one.port: ask_former(transport, one) for one in rollout.served(found)}
     except BaseException as error:
         rollout.give_up(error)
         raise
@@ -117,7 +117,7 @@ def take_back(rollout: Rollout, wanted: str) -> Outcome:
         # What was bad before is no measure; what the undone run brought may be gone.
         wells = {port: answer for port, answer in before.items() if answer.status}
         problems, warnings = wait(
-            transport, composition, targets, wells, deadline, lambda text: rollout.say(f"health: {text}")
+            transport, composition, targets, wells, deadline, lambda text: rollout.say(f"health: {text}"), ask_former
         )
         if problems:
             raise StepFailed(f"not healthy: {'; '.join(problems)}")
