@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from itertools import permutations
+from itertools import permutations, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.command import Run, changed, codemod, commit_all, example, write
+from tests.command import Run, changed, codemod, commit_all, example, git, write
 from tests.soak import EXAMPLES
 from tests.test_cases import DIRECTORIES, read_case, read_tree
 
@@ -130,6 +130,24 @@ def test_a_certificate_that_is_not_there_is_missed(tmp_path: Path) -> None:
     notes = apply(root, "https")["notes"]
     assert any("there is no tls/registry.crt yet" in note for note in notes)
     assert not any("tls/registry.key" in note for note in notes)
+
+
+def test_the_commits_of_a_move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is added, so the plan's messages would be wrong."""
+    for who, what in product(("AUTHOR", "COMMITTER"), ("NAME", "EMAIL")):
+        monkeypatch.setenv(f"GIT_{who}_{what}", "t@example.org")
+    root = example(tmp_path)
+    apply(root, "http")
+    commit_all(root)
+    assert run_in(root, "https with logins", "apply-caching", "--commit").code == 0
+    assert git(root, "log", "--format=%s", "--reverse").splitlines()[2:] == [
+        "[ci skip] follow the settings of the private registry in its configuration",
+        "[ci skip] follow the settings of the private registry in the Docker Compose stack",
+        "[ci skip] follow the settings of the private registry in nginx",
+        "[ci skip] follow the settings of the private registry in Terraform provisioning",
+        "[ci skip] follow the settings of the private registry in build-cli pipeline",
+        "[ci skip] follow the settings of the private registry in f1-stream pipeline",
+    ]
 
 
 def test_another_certificate_file(tmp_path: Path) -> None:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.command import codemod, commit_all, write
 from tests.live.artifacts import Layout
-from tests.live.cloud_init import vm_repository
+from tests.live.cloud_init import replace, vm_repository
 from tests.live.conftest import require
 from tests.live.front import HOSTNAME, NEEDS, Verified, certificates, name_server, verify
 from tests.live.lab import run
 from tests.live.network import Door
-from tests.live.site import Site, wanted_files
+from tests.live.site import NGINX, Site, wanted_files
 from tests.live.vm import PRIVATE, STACK
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.live.controller import Controller
@@ -110,12 +111,40 @@ class Stage:
             )
 
 
-@pytest.fixture
-def stage(new_vm: Vm, controller: Controller, tmp_path: Path) -> Iterator[Stage]:
+@pytest.fixture(scope="module")
+def stage(
+    start_vms: Callable[[int], list[Vm]], controller: Controller, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stage]:
     """The migrated stack over http, as cloud-init has made it."""
     require(*NEEDS, "htpasswd", "skopeo", root=True)
-    with name_server(tmp_path / "dns") as server:
-        yield Stage(new_vm, controller, tmp_path, server)
+    [vm] = start_vms(1)
+    place = tmp_path_factory.mktemp("stage")
+    with name_server(place / "dns") as server:
+        yield Stage(vm, controller, place, server)
+
+
+def test_no_way_to_https(stage: Stage) -> None:
+    """A key of another certificate is caught before the swap; what fails behind TLS is rolled back to http."""
+    vm, tree = stage.vm, stage.tree
+    files, containers = stage.site.deployed(), vm.containers()
+    certificates(tree / "other")
+    shutil.copy(tree / "other/server.key", tree / "tls/server.key")
+    stage.set("https", "none")
+    caught = stage.site.apply()
+    assert (caught.code, caught.states) == (3, ["refused"]), caught.told
+    assert "nginx -t" in caught.reason
+    assert vm.containers() == containers
+
+    stage.site.rewind()
+    stage.set("https", "none")
+    replace(tree / NGINX, "proxy_pass http://private;", "return 404;")
+    commit_all(tree)
+    done = stage.site.apply()
+    assert (done.code, done.states) == (4, ["rolled-back"]), done.told
+    assert "port 5050 (registry-private): status 404" in done.reason
+    stage.site.rewind()
+    assert stage.site.deployed() == files
+    assert vm.serves(PRIVATE)
 
 
 def test_to_https_to_logins_and_back(stage: Stage) -> None:
