@@ -137,7 +137,7 @@ def test_no_way_to_https(stage: Stage) -> None:
 
     stage.site.rewind()
     stage.set("https", "none")
-    replace(tree / NGINX, "proxy_pass http://private;", "return 404;")
+    replace(tree / NGINX, "proxy_pass http://private;", "proxy_pass http://private/none/;")
     commit_all(tree)
     done = stage.site.apply()
     assert (done.code, done.states) == (4, ["rolled-back"]), done.told
