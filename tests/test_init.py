@@ -49,8 +49,11 @@ def at_a_terminal(root: Path, typed: str, *arguments: str) -> tuple[int, str, st
                 shown += _until_asked(ours)
                 os.write(ours, line.encode())
                 # A signal between Python's look for signals and its read is seen at the next one: people press twice.
-                while line in CONTROL and not select.select([ours], [], [], 2)[0]:
-                    os.write(ours, line.encode())
+                while line in CONTROL and process.poll() is None:
+                    if not select.select([ours], [], [], 2)[0]:
+                        os.write(ours, line.encode())
+                    elif part := _read(ours):
+                        shown += part
             while part := _read(ours):
                 shown += part
             assert process.stdout

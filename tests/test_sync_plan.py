@@ -138,6 +138,24 @@ def test_a_file_as_the_last_run_left_it_is_no_change_by_hand() -> None:
     assert plan(wanted, machine(wanted, files={NGINX: old}, state=other, interrupted=tried)).refusals == ()
 
 
+def test_a_run_that_did_not_come_to_its_end_is_finished() -> None:
+    """Also when nothing else is left to do: its health was never checked, and its state not written down."""
+    found = plan(wish(), machine(wish(), interrupted={"run": "42"}))
+    assert [(one.kind, one.target) for one in found.actions] == [("finish", "run 42, which did not come to its end")]
+    assert not found.is_empty
+
+
+def test_a_crontab_line_of_an_interrupted_run_is_ours() -> None:
+    """A run that was cut off after it had put the line there, and found done by the next one, left no state."""
+    wanted = wish(crontab=("30 2 * * * new",))
+    tried = {"run": "1", "crontab": {"root": ["0 2 * * * tried"]}}
+    cut_off = machine(wanted, crontabs={"root": "0 2 * * * tried\n# foreign\n"}, interrupted=tried)
+    [table] = plan(wanted, cut_off).tables
+    assert table.merge.text == "# foreign\n30 2 * * * new\n"
+    [table] = plan(wanted, replace(cut_off, interrupted=None)).tables
+    assert table.merge.text == "0 2 * * * tried\n# foreign\n30 2 * * * new\n"
+
+
 def test_a_file_of_the_last_run_that_was_deleted_by_hand_is_put_back() -> None:
     """There is no hand's work that could be lost."""
     left = {"files": {NGINX: {"digest": "x"}}}
@@ -147,7 +165,7 @@ def test_a_file_of_the_last_run_that_was_deleted_by_hand_is_put_back() -> None:
 
 def test_what_lies_in_the_way_is_refused() -> None:
     """A rename over a symlink would cut it off from its target, and a directory cannot be replaced."""
-    for kind, words in (("symlink", "is a symlink"), ("directory", "docker makes one"), ("other", "is a other")):
+    for kind, words in (("symlink", "is a symlink"), ("directory", "docker makes one"), ("other", "is no plain file")):
         found = plan(wish(), machine(wish(), files={NGINX: LiveFile(kind)}))
         assert any(words in refusal for refusal in found.refusals), found.refusals
 
@@ -155,7 +173,7 @@ def test_what_lies_in_the_way_is_refused() -> None:
 def test_a_mount_that_nothing_deploys_is_refused() -> None:
     """docker would make a directory of that name and start the container with it."""
     wanted = wish(
-        compose=COMPOSE.replace("volumes:\n      - /opt", "volumes:\n      - /etc/tls.pem:/tls.pem:ro\n      - /opt")
+        compose=COMPOSE.replace("volumes:\n      - /opt", "volumes:\n      - /etc/tls.pem:/tls.pem:ro\n      - /opt", 1)
     )
     assert "nginx mounts /etc/tls.pem, which is not there" in plan(wanted, machine(wanted)).refusals[0]
     there = machine(wanted, files={"/etc/tls.pem": LiveFile("file")})

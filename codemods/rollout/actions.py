@@ -36,6 +36,8 @@ def actions(plan: Plan) -> Iterator[HostAction]:
         yield HostAction("daemon-reload", "systemd", Impact.NONE)
     for one in plan.services:
         yield HostAction(one.verb, f"{one.container}: {one.why}", _IMPACTS.get(one.verb, Impact.NONE))
+    if plan.resumes:
+        yield HostAction("finish", f"run {plan.resumes}, which did not come to its end", Impact.NONE)
 
 
 def _file_action(change: FileChange) -> HostAction:

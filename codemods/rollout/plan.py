@@ -69,7 +69,8 @@ class TableChange:
 class Plan:
     """Everything that will be done to one machine, in this order; and why it will not, if there are `refusals`.
 
-    `warnings` make `--plan` exit 1 although nothing is done about them, `notes` do not.
+    `resumes` is a run that did not come to its end, which this one does. `warnings` make `--plan` exit 1 although
+    nothing is done about them, `notes` do not.
     """
 
     directories: tuple[str, ...] = ()
@@ -77,6 +78,7 @@ class Plan:
     removed: tuple[str, ...] = ()
     tables: tuple[TableChange, ...] = ()
     services: tuple[ServiceChange, ...] = ()
+    resumes: str = ""
     refusals: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -106,7 +108,7 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not (self.directories or self.files or self.removed or self.tables or self.services)
+        return not (self.directories or self.files or self.removed or self.tables or self.services or self.resumes)
 
 
 def make_plan(wish: Wish, snapshot: Snapshot, definitions: Definitions) -> Plan:
@@ -146,6 +148,7 @@ class _Planner:
                 if merge.text != ((former := self.snapshot.crontabs.get(user)) or "")
             ),
             services=tuple(changed),
+            resumes=str((self.snapshot.interrupted or {}).get("run", "")),
             refusals=tuple(find_refusals(self.wish, self.snapshot, self.definitions, files)),
             warnings=tuple(
                 f"the crontab of {user} has a line that can lose images, and is not ours: {line} (--prune takes it out)"
@@ -160,11 +163,15 @@ class _Planner:
         return [service.name for service in self.composition.facts.registries] if self.snapshot.interrupted else []
 
     def users(self) -> list[str]:
-        return list(dict.fromkeys((*self.manifest.crontab, *self.state.get("crontab", {}))))
+        return list(dict.fromkeys((*self.manifest.crontab, *(user for known in self.known() for user in known))))
+
+    def known(self) -> tuple[Mapping[str, Any], ...]:
+        """Lines of each user that were ours: those of the last run, and of one that did not come to its end."""
+        return self.state.get("crontab", {}), (self.snapshot.interrupted or {}).get("crontab", {})
 
     def merged(self, user: str) -> crontab.Merge:
         present = self.manifest.crontab.get(user, ())
-        last = self.state.get("crontab", {}).get(user, ())
+        last = {line for known in self.known() for line in known.get(user, ())}
         text = self.snapshot.crontabs.get(user) or ""
         return crontab.merge(text, present, last, self.composition.containers, prune=self.wish.prune)
 
@@ -185,8 +192,6 @@ class _Planner:
         yield from (path for path in self.left if path not in managed)
 
     def notes(self, tables: Mapping[str, crontab.Merge]) -> Iterator[str]:
-        if self.snapshot.interrupted:
-            yield f"run {self.snapshot.interrupted.get('run')} did not come to its end: this one carries on from it"
         if lock := self.snapshot.lock:
             yield f"the machine is locked by {lock.get('who', 'somebody')} since {lock.get('since', 'some time')}"
         for user, merge in tables.items():

@@ -36,6 +36,10 @@ def make_record(run: Run, manifest: Manifest, found: Observation, before: Answer
         "who": who(),
         "commit": commit,
         "files": {**kept, **files},
+        "crontab": {
+            user: list(dict.fromkeys((*former.get("crontab", {}).get(user, []), *lines)))
+            for user, lines in manifest.crontab.items()
+        },
         "users": list(dict.fromkeys((*former.get("users", []), *(table.user for table in found.plan.tables)))),
         "directories": list(dict.fromkeys((*former.get("directories", []), *found.plan.directories))),
         "services": former.get("services") or sorted(there),

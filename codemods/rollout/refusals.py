@@ -57,7 +57,8 @@ class _Refusals:
                 f"look into it, and remove it"
             )
         elif live.kind not in ("file", "absent"):
-            yield f"{path} is a {live.kind} there, and would be replaced: put a plain file in its place"
+            kind = "a symlink" if live.kind == "symlink" else "no plain file"
+            yield f"{path} is {kind} there, and would be replaced: put a plain file in its place"
         elif change.is_content and self.is_edited(path, live) and not self.wish.overwrite:
             yield (
                 f"{path} was changed on the machine since the last roll-out (the diff shows how): take the change "

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.live.cloud_init import STACK as TERRAFORM
-from tests.live.cloud_init import vm_repository
 from tests.live.killing import Killing, points
-from tests.live.site import COMPOSE, HOME_PAGE, NGINX, PRIVATE_CONFIG, SCRIPT, Site
+from tests.live.site import COMPOSE, HOME_PAGE, NGINX, PRIVATE_CONFIG, SCRIPT, Site, running_site
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,13 +26,11 @@ SEED = int(os.environ.get("CODEMOD_KILLS_SEED", "4"))
 
 def test_a_roll_out_cut_off_anywhere(new_vm: Vm, controller: Controller, tmp_path: Path) -> None:
     """After every kind of cut at every step the VM serves, nothing is torn, and the next run brings the new state."""
-    old = vm_repository(tmp_path, migrated=True, small=True)
-    new = tmp_path / "new"
-    shutil.copytree(old, new)
-    new_vm.provision(old)
-    site = Site(new_vm, controller, new)
+    site = running_site(new_vm, controller, tmp_path)
+    old, site.tree = site.tree, tmp_path / "new"
+    shutil.copytree(old, site.tree)
     change_everything(site)
-    killing = Killing(site, old, new)
+    killing = Killing(site, old, site.tree)
     results = []
     for point in points(SEED, KILLS):
         results.append(killing.survive(point))
@@ -50,5 +47,5 @@ def change_everything(site: Site) -> None:
     site.change(NGINX, HOME_PAGE, "return 200 'new';")
     site.change(PRIVATE_CONFIG, "version: 0.1\n", "version: 0.1 # new\n")
     site.change(COMPOSE, "REGISTRY_TITLE=Docker Hub mirror", "REGISTRY_TITLE=Mirror")
-    site.change(SCRIPT, '"""Keep the newest tags', '"""Keep only the newest tags')
+    site.change(SCRIPT, '"""Keep only', '"""Keep just')
     site.change(TERRAFORM, "0 2 * * * python3", "30 2 * * * python3")
