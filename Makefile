@@ -26,9 +26,10 @@ test-fast: $(INSTALLED) ## all tests but the live ones
 test-lowest: ## the tests with the lowest versions that pyproject.toml allows
 	PYTHON=$(PYTHON) bash tests/lower_bounds.sh
 
-soak: $(INSTALLED) ## the properties with EXAMPLES (5000) random inputs each, and roll-outs cut off at KILLS (60) points
+soak: $(INSTALLED) ## EXAMPLES (5000) random inputs for each property, KILLS (60) cut roll-outs, 200 random registries
 	CODEMOD_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -n $(JOBS) -m "not live"
 	CODEMOD_KILLS=$(KILLS) $(BIN)/pytest -s tests/live/test_sync_vm_kill.py
+	CODEMOD_REGISTRIES=200 CODEMOD_KILLS=$(KILLS) $(BIN)/pytest -n $(JOBS) tests/live/test_collector.py
 
 coverage: $(INSTALLED) ## which lines the tests reach
 	$(BIN)/coverage run -m pytest -m "not live"

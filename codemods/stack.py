@@ -29,6 +29,9 @@ _REGISTRY_IMAGE = re.compile(rb"""image:\s*["']?(?:[\w.-]+/)*(?:registry|distrib
 _COMPOSE_NAME = re.compile(r"(?:docker-)?compose[^/]*\.ya?ml\Z")
 _DEFAULT_DIRECTORY = "/opt/registry"
 
+COLLECTOR = "collect-garbage.py"
+"""Name of the script that collects the private registry's garbage, in the repository and on the VM."""
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -52,6 +55,14 @@ class Stack:
     plugins_privileged: str | None = None
     plugins_privileged_at: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def collector(self) -> str | None:
+        """The script that collects garbage, beside the cleanup script; without Terraform nothing would deploy it."""
+        if self.terraform is None or self.configs is None:
+            return None
+        directory = posixpath.dirname(self.cleanup) if self.cleanup else self.configs
+        return posixpath.normpath(posixpath.join(directory, COLLECTOR))
 
 
 def find_stack(repository: Repository, settings: Settings, read: Callable[[str], Document]) -> Stack:
@@ -282,6 +293,8 @@ class _Search:
         return self.one("cleanup", (p for p in {*self.beside(compose), *deployed.values()} if self.cleans_tags(p)))
 
     def cleans_tags(self, path: str) -> bool:
+        if posixpath.basename(path) == COLLECTOR:
+            return False
         content = self.bytes_of(path) if path.endswith((".sh", ".py")) or "." not in posixpath.basename(path) else b""
         return b"repositories" in content and b"tags" in content and (b"rmtree" in content or b"rm -r" in content)
 

@@ -26,6 +26,8 @@ from hooks import (  # noqa: E402
 )
 
 CASES = ROOT / "tests" / "cases"
+LONGEST = 60
+"""Lines of one file in an example."""
 HOOKS = (
     registry_config.HOOK,
     compose_stack.HOOK,
@@ -69,7 +71,14 @@ def _diffs(before: Path, after: Path) -> Iterator[str]:
     for new in sorted(path for path in after.rglob("*") if path.is_file()):
         path = new.relative_to(after).as_posix()
         old = before / path
-        yield unified_diff(path, _read(old), _read(new), old_exists=old.exists())
+        yield _shortened(unified_diff(path, _read(old), _read(new), old_exists=old.exists()))
+
+
+def _shortened(diff: str) -> str:
+    """A diff, or the beginning of a long one."""
+    lines = diff.splitlines(keepends=True)
+    rest = len(lines) - LONGEST
+    return diff if rest <= 0 else "".join(lines[:LONGEST]) + f" … and {rest} lines more\n"
 
 
 def _read(path: Path) -> str:

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 STACK = "modules/docker-registry"
 COMPOSE, NGINX, TERRAFORM = f"{STACK}/docker-compose.yml", f"{STACK}/nginx_registry.conf", "stacks/infra/main.tf"
 CONFIG, CLEANUP = f"{STACK}/config-private.yml", f"{STACK}/cleanup-tags.sh"
+COLLECTOR = f"{STACK}/collect-garbage.py"
 CLI, F1 = ".woodpecker/build-cli.yml", ".woodpecker/f1-stream.yml"
-WHOLE_STACK = {COMPOSE, NGINX, TERRAFORM, CONFIG, CLEANUP}
+WHOLE_STACK = {COMPOSE, NGINX, TERRAFORM, CONFIG, COLLECTOR, CLEANUP}
 PIPELINES = {CLI, F1}
 PIPELINE_RULE = "woodpecker-add-registry-cache"
 SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text(encoding="utf-8"))
@@ -89,7 +90,7 @@ def test_writes_everything_once(root: Path) -> None:
     assert changed(root) == WHOLE_STACK | PIPELINES
     assert all(path in run.out for path in changed(root))
     assert "What comes next" not in run.out
-    assert run.err.rstrip().endswith("apply-caching (verified): 7 files changed")
+    assert run.err.rstrip().endswith("apply-caching (verified): 8 files changed")
     again = apply(root)
     assert (again.code, again.out) == (0, "")
     assert again.err.rstrip().endswith("nothing to do")
@@ -115,7 +116,7 @@ def test_diff_is_a_patch(root: Path) -> None:
         ([CLI], {CLI}),
         ([".woodpecker"], PIPELINES),
         (["stacks", CLI], {TERRAFORM, CLI}),
-        (["./.woodpecker/../modules/"], {COMPOSE, NGINX, CONFIG, CLEANUP}),
+        (["./.woodpecker/../modules/"], {COMPOSE, NGINX, CONFIG, COLLECTOR, CLEANUP}),
         (["README.md"], set()),
         (["."], WHOLE_STACK | PIPELINES),
     ],
@@ -186,6 +187,39 @@ def test_profiles(root: Path) -> None:
     assert (run.code, changed(root)) == (3, set())
 
 
+def test_who_keeps_the_cap(root: Path) -> None:
+    """The collector does; where no Terraform deploys it, it is not added, and the report says that nobody does."""
+    assert not [note for note in report(root, "--diff")["notes"] if "cap" in note]
+    git(root, "rm", "-r", "--quiet", "stacks/infra")
+    git(root, "commit", "--quiet", "-m", "other provisioning")
+    found = report(root, "--diff")
+    assert [note for note in found["notes"] if note.startswith("no cap yet: nothing keeps the registry within 100GiB")]
+    assert COLLECTOR not in {change["path"] for change in found["changes"]}
+
+
+def test_what_comes_next(root: Path) -> None:
+    """Commit, machine, name, push, proof: in the order in which nothing breaks; what there is not, is left out."""
+    steps = report(root, "--diff")["next_steps"]
+    machine, name = (
+        "`codemod sync-vm` brings root@10.0.20.10 up to date: cloud-init runs on a first boot only",
+        "`codemod sync-dns` makes registry.viktorbarzin.lan an A record to 10.0.20.10",
+    )
+    push = "only now push: a pipeline cannot build before its registry answers"
+    proof = "`codemod verify`, after the second build: it asks the registry, the name and the build cache"
+    assert [step for step in steps if "PRIVILEGED" not in step] == [
+        "run this again without --diff, look at `git diff`, and commit",
+        machine,
+        name,
+        push,
+        proof,
+    ]
+    assert machine not in report(root, "--diff", ".woodpecker")["next_steps"]
+    committed = report(root, "--commit")["next_steps"]
+    assert committed[0] == machine
+    assert push.replace("push", "push, and start a pipeline by hand") in committed
+    assert report(root)["next_steps"] == []
+
+
 def test_options_after_the_command(root: Path) -> None:
     """--set, -q and -v may stand before or after the command's name."""
     for arguments in (
@@ -213,7 +247,7 @@ def test_json_and_markdown(root: Path) -> None:
     assert {change["path"] for change in found["changes"]} == WHOLE_STACK | PIPELINES
     assert all(change["diff"].startswith(f"diff --git a/{change['path']} ") for change in found["changes"])
     markdown = apply(root, "--diff", "--format", "markdown")
-    assert markdown.out.startswith("### apply-caching (verified): 7 files would change\n")
+    assert markdown.out.startswith("### apply-caching (verified): 8 files would change\n")
     assert markdown.err == ""
     report(root)
     assert report(root)["changes"] == []
@@ -575,6 +609,7 @@ def test_commit(root: Path) -> None:
         "[ci skip] add private R/W registry config for CI build caching",
         "[ci skip] add registry-private service to Docker Compose stack",
         "[ci skip] add nginx upstream and server block for private registry on port 5050",
+        "[ci skip] add a garbage collector for the private registry",
         "[ci skip] add private registry to Terraform cloud-init provisioning",
         "[ci skip] add BuildKit layer caching and dual-push to build-cli pipeline",
         "[ci skip] add BuildKit layer caching and dual-push to f1-stream pipeline",
@@ -582,7 +617,7 @@ def test_commit(root: Path) -> None:
     ]
     assert changed(root) == set()
     assert "the messages say [ci skip]: pushing these commits starts no pipeline" in found["notes"]
-    assert sum(note.startswith("committed ") for note in found["notes"]) == 7
+    assert sum(note.startswith("committed ") for note in found["notes"]) == 8
     *first, last = (root.parent / "hooks").read_text().splitlines()
     assert set(first) == {"caching-drift,caching-fix"}
     assert last == ""
@@ -595,11 +630,11 @@ def test_commit_that_a_hook_refuses(root: Path) -> None:
     found = report(root, "--commit")
     assert found["exit_code"] == 3
     assert len(log(root)) == 2
-    assert changed(root) == {NGINX, TERRAFORM, CLEANUP, *PIPELINES}
+    assert changed(root) == {NGINX, COLLECTOR, TERRAFORM, CLEANUP, *PIPELINES}
     (refusal,) = found["refusals"]
     assert refusal["rule"] == "commit"
     assert "a git hook refused it\nno nginx today" in refusal["reason"]
-    assert "4 commits after it not tried" in refusal["advice"]
+    assert "5 commits after it not tried" in refusal["advice"]
     assert found["next_steps"][0] == "look at `git diff`, then commit"
 
 
@@ -636,7 +671,7 @@ def test_odd_names(root: Path) -> None:
     for name in names:
         (root / ".woodpecker" / name).write_bytes((root / CLI).read_bytes())
     commit_all(root)
-    assert len(report(root, "--diff")["changes"]) == 7 + len(names)
+    assert len(report(root, "--diff")["changes"]) == 8 + len(names)
     assert "\x1b" not in apply(root, "--diff").out
     assert report(root, "--commit")["exit_code"] == 0
     assert changed(root) == set()
@@ -659,7 +694,7 @@ def test_root_below_the_top_of_the_working_tree(tmp_path: Path) -> None:
     assert [path for path, _ in said(found)] == [F1]
     assert changed(top) == {f"infra/{F1}", "modules/x"}
     assert git(top, "show", "--name-only", "--format=", "HEAD").splitlines() == [f"infra/{CLEANUP}"]
-    assert len(log(top)) == 6
+    assert len(log(top)) == 7
 
 
 # Interruptions

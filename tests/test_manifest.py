@@ -38,10 +38,9 @@ COLLECT = (
     "/usr/bin/docker exec registry-{} registry garbage-collect -m /etc/docker/registry/config.yml "
     ">> /var/log/registry-gc.log 2>&1"
 )
-OFFLINE = (
-    "/usr/bin/docker stop registry-private && { /usr/bin/docker run --rm --volumes-from registry-private registry:2 "
-    "garbage-collect /etc/docker/registry/config.yml; /usr/bin/docker start registry-private; "
-    "/usr/bin/docker exec registry-nginx nginx -s reload; } >> /var/log/registry-gc.log 2>&1"
+COLLECTOR = (
+    "/usr/bin/python3 /opt/registry/collect-garbage.py --container registry-private --data /opt/registry/data/private "
+    "--nginx registry-nginx --cache-tag buildcache --max-size 100GiB >> /var/log/registry-gc.log 2>&1"
 )
 
 
@@ -62,6 +61,7 @@ def example_files(root: Path, password: str) -> list[ManagedFile]:
     terraform = (root / "stacks/infra/main.tf").read_text()
     unit_line = terraform[: terraform.index("<<-EOT\n[Unit]")].count("\n") + 1
     private = [managed("config-private.yml", "config-private.yml")] if "config-private" in terraform else []
+    collector = [managed("collect-garbage.py", "collect-garbage.py", 0o755)] if private else []
     return [
         managed("docker-compose.yml", "docker-compose.yml"),
         managed("nginx.conf", "nginx_registry.conf"),
@@ -72,6 +72,7 @@ def example_files(root: Path, password: str) -> list[ManagedFile]:
         ),
         *private,
         managed("cleanup-tags.sh", "cleanup-tags.sh", 0o755),
+        *collector,
         ManagedFile(
             "/etc/systemd/system/docker-registry.service",
             UNIT.encode(),
@@ -94,7 +95,7 @@ def test_example(migrated: bool, tmp_path: Path) -> None:
     assert (found.directory, found.compose, found.nginx) == ("/opt/registry", files[0], files[1])
     names = ["dockerhub", *PULL_THROUGH, *(["private"] if migrated else [])]
     assert found.directories == tuple(f"/opt/registry/data/{name}" for name in names)
-    private = f"25 3 * * 0 {OFFLINE}"
+    private = f"25 3 * * 0 {COLLECTOR}"
     jobs = [f"{5 * index} 3 * * 0 {COLLECT.format(name)}" for index, name in enumerate(names[:5])]
     cleanup = "0 2 * * * python3 /opt/registry/cleanup-tags.sh 10 >> /var/log/registry-cleanup.log 2>&1"
     assert found.crontab == {"root": (*jobs, *([private] if migrated else []), cleanup)}

@@ -39,7 +39,17 @@ TERRAFORM = "stacks/infra/main.tf"
 MODULE = "modules/docker-registry"
 LIST = "module.docker-registry-template.provision_cmds"
 PATHS = [path.relative_to(CORRECT).as_posix() for path in (CORRECT / MODULE).iterdir()]
-TEXT = (CORRECT / TERRAFORM).read_text(encoding="utf-8")
+COLLECTED = (CORRECT / TERRAFORM).read_text(encoding="utf-8")
+COLLECTOR = (
+    "/usr/bin/python3 /opt/registry/collect-garbage.py --container registry-private --data /opt/registry/data/private"
+    " --nginx registry-nginx --cache-tag buildcache --max-size 100GiB"
+)
+STOPPED = (
+    "/usr/bin/docker stop registry-private && { /usr/bin/docker run --rm --volumes-from registry-private registry:2.8.3"
+    " garbage-collect /etc/docker/registry/config.yml; /usr/bin/docker start registry-private;"
+    " /usr/bin/docker exec registry-nginx nginx -s reload; }"
+)
+TEXT = COLLECTED.replace(COLLECTOR, STOPPED)
 STACK = Stack(
     compose=f"{MODULE}/docker-compose.yml",
     nginx=f"{MODULE}/nginx_registry.conf",
@@ -321,6 +331,19 @@ def test_several_missing_directories_come_in_the_order_of_compose() -> None:
     ]
     mkdir = next(line for line in fixed(text).splitlines() if "mkdir -p /opt" in line)
     assert "/opt/registry/data/kyverno /opt/registry/data/ghcr /opt/registry/data/quay /opt/" in mkdir
+
+
+def test_the_collector_is_a_collection() -> None:
+    """Its line is fine as it is; at the minute of another it is found, and so it is for a container that is gone."""
+    assert COLLECTOR in COLLECTED
+    assert [one for rule in RULES for one in findings(rule, COLLECTED)] == []
+    (clash,) = findings(require_staggered, COLLECTED.replace("'25 3 * * 0", "'20 3 * * 0"))
+    assert "registry-private is collected at 20 3 * * 0" in clash.message
+    gone = COLLECTED.replace("--container registry-private", "--container registry-old")
+    gone = gone.replace("--data /opt/registry/data/private", "--data /opt/registry/data/old")
+    (orphan,) = [one for rule in RULES for one in findings(rule, gone)]
+    assert "collects the garbage of registry-old, which compose does not have" in orphan.message
+    assert COLLECTOR.partition(" --")[0] not in fixed(gone)
 
 
 def test_the_private_registry_is_the_recipes() -> None:

@@ -97,6 +97,15 @@ def test_the_example() -> None:
     assert stack.notes == ()
 
 
+def test_the_collector_lies_beside_the_cleanup_script(tmp_path: Path) -> None:
+    """It removes tags as well, and is not taken for the cleanup script; without Terraform there is none."""
+    collector = f"{DIRECTORY}/collect-garbage.py"
+    stack = find(tmp_path, {**WHOLE, collector: CLEANUP})
+    assert (stack.cleanup, stack.collector) == (f"{DIRECTORY}/cleanup-tags.sh", collector)
+    (tmp_path / "stacks/infra/main.tf").unlink()
+    assert find(tmp_path).collector is None
+
+
 def test_no_compose(tmp_path: Path) -> None:
     """Without a compose file that runs a registry only pipelines are left, and it is said."""
     stack = find(tmp_path, {".woodpecker.yml": PIPELINE, "docker-compose.yml": "services:\n  web:\n    image: nginx\n"})

@@ -13,6 +13,11 @@ GC = (
     "registry:2 garbage-collect /etc/docker/registry/config.yml; /usr/bin/docker start registry-private; "
     "/usr/bin/docker exec registry-nginx nginx -s reload; } >> /var/log/registry-gc.log 2>&1"
 )
+COLLECTOR = (
+    "25 3 * * 0 /usr/bin/python3 /opt/registry/collect-garbage.py --container registry-private "
+    "--data /opt/registry/data/private --nginx registry-nginx --cache-tag buildcache --max-size 100GiB "
+    ">> /var/log/registry-gc.log 2>&1"
+)
 HUB_GC = "0 3 * * 0 /usr/bin/docker exec registry-hub registry garbage-collect -m /etc/docker/registry/config.yml"
 PLAN_GC = HUB_GC.replace("registry-hub", "registry-private").replace("0 3", "25 3", 1)
 CLEANUP = "0 2 * * * python3 /opt/registry/cleanup-tags.sh 10 >> /var/log/registry-cleanup.log 2>&1"
@@ -71,6 +76,22 @@ def test_the_plans_destructive_line_is_replaced_by_ours() -> None:
     found = merged(lines(HUB_GC, PLAN_GC, CLEANUP))
     assert found.text == lines(HUB_GC, GC, CLEANUP)
     assert (found.dropped, found.strays) == ((PLAN_GC,), ())
+
+
+def test_the_collector_takes_the_place_of_earlier_forms() -> None:
+    """The plan's line, and that of an earlier version, collect the same registry; so does a collector with options."""
+    other = COLLECTOR.replace("--max-size 100GiB", "--max-size 5GiB --keep 3")
+    for earlier in (PLAN_GC, GC, other):
+        found = merge(lines(HUB_GC, earlier, CLEANUP), (HUB_GC, COLLECTOR, CLEANUP), (), CONTAINERS)
+        assert found == Merge(lines(HUB_GC, COLLECTOR, CLEANUP), (), (), (earlier,))
+    again = merge(lines(COLLECTOR, GC, PLAN_GC), (COLLECTOR,), (), ("registry-private", "registry-nginx"))
+    assert again.text == lines(COLLECTOR)
+
+
+def test_another_registrys_collector_stays() -> None:
+    """That both reload the same nginx does not make them one."""
+    other = COLLECTOR.replace("registry-private", "registry-hub").replace("data/private", "data/hub")
+    assert merge(lines(other), (COLLECTOR,), (), CONTAINERS).text == lines(other, COLLECTOR)
 
 
 def test_the_plans_destructive_line_goes_when_ours_is_there_already() -> None:

@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codemods.caching.collection import is_live, is_stopped, mentions, plain, rename_spans
+from codemods.caching.collection import (
+    collected_by_script,
+    is_live,
+    is_stopped,
+    mentions,
+    plain,
+    read_collector,
+    rename_spans,
+)
 from codemods.caching.terraform_provision import check
 from codemods.engine.context import Context
 from codemods.engine.edits import apply_edits
@@ -46,6 +54,16 @@ STOPPED = (
     " garbage-collect /etc/docker/registry/config.yml; /usr/bin/docker start registry-private;"
     " /usr/bin/docker exec registry-nginx nginx -s reload; } >> /var/log/registry-gc.log 2>&1"
 )
+COLLECTOR = (
+    "/usr/bin/python3 /opt/registry/collect-garbage.py --container registry-private --data /opt/registry/data/private"
+    " --nginx registry-nginx --cache-tag buildcache --max-size 100GiB >> /var/log/registry-gc.log 2>&1"
+)
+SCRIPT = """\
+    # Write the registry garbage collector
+    format("echo %s | base64 -d > /opt/registry/collect-garbage.py && chmod +x /opt/registry/collect-garbage.py",
+      base64encode(file("${path.root}/../../modules/docker-registry/collect-garbage.py"))
+    ),
+"""
 CRON = "    \"( crontab -l 2>/dev/null; echo '25 3 * * 0 {}' ) | crontab -\",\n"
 PORT = "  # 5050 -> nginx -> registry-private (R/W registry for CI build cache)\n"
 
@@ -57,6 +75,7 @@ def inspect(text: str, profile: str = "verified", compose: str = COMPOSE_TEXT, *
         terraform=TERRAFORM,
         provision_list=options.pop("provision_list", ".".join(LIST)),
         configs=options.pop("configs", "modules/docker-registry"),
+        cleanup=options.pop("cleanup", "modules/docker-registry/cleanup-tags.sh"),
     )
     documents = {TERRAFORM: Document(TERRAFORM, text), COMPOSE: Document(COMPOSE, compose)}
     context = Context(Settings(profile, registry=RegistrySettings(**options)), stack, documents.__getitem__)
@@ -84,11 +103,14 @@ def refusals(text: str, profile: str = "verified", **options: Any) -> list[str]:
     return [one.reason for one in inspect(text, profile, **options) if isinstance(one, Refusal)]
 
 
-@pytest.mark.parametrize(("profile", "command"), [("as-written", LIVE), ("verified", STOPPED)])
+@pytest.mark.parametrize(("profile", "command"), [("as-written", LIVE), ("verified", COLLECTOR)])
 def test_example(profile: str, command: str) -> None:
-    """On the example the lines are the plan's, byte for byte, apart from the collection in profile verified."""
+    """On the example the lines are the plan's, byte for byte, apart from the collector in profile verified."""
     expected = TEXT.replace('/opt/registry/data/kyverno",', f'/opt/registry/data/kyverno{MKDIR}",')
     expected = expected.replace("    # Write the tag cleanup script\n", CONFIG + "    # Write the tag cleanup script\n")
+    if profile == "verified":
+        boot = "    # Start the stack on every boot\n"
+        expected = expected.replace(boot, SCRIPT + boot)
     expected = expected.replace("    # Remove old tags", CRON.format(command) + "    # Remove old tags")
     expected = expected.replace("  # 8080 ->", PORT + "  # 8080 ->")
     assert migrate(TEXT, profile) == expected
@@ -97,18 +119,25 @@ def test_example(profile: str, command: str) -> None:
 def test_findings() -> None:
     """One finding for each part, with the paths it writes; the comment writes none."""
     findings = [one for one in inspect(TEXT) if isinstance(one, Finding)]
-    assert [one.writes for one in findings] == [((*LIST, "3"),), ((*LIST, "+"),), ((*LIST, "+"),), ()]
-    assert [one.impact for one in findings] == [None, None, None, Impact.NONE]
+    assert [one.writes for one in findings] == [((*LIST, "3"),), *[((*LIST, "+"),)] * 3, ()]
+    assert [one.impact for one in findings] == [None, None, None, None, Impact.NONE]
     assert TEXT[findings[0].start : findings[0].end].startswith('"mkdir')
 
 
 def test_verified_over_as_written() -> None:
     """The plan's collection is replaced; the result is that of profile verified from the start."""
     as_written = migrate(TEXT, "as-written")
-    (finding,) = inspect(as_written)
-    assert isinstance(finding, Finding)
-    assert finding.writes == ((*LIST, "21"),)
+    script, line = inspect(as_written)
+    assert isinstance(script, Finding) and isinstance(line, Finding)
+    assert (script.writes, line.writes) == (((*LIST, "+"),), ((*LIST, "21"),))
     assert migrate(as_written) == migrate(TEXT)
+
+
+def test_verified_over_its_earlier_form() -> None:
+    """The line that stops the registry itself gives way to the collector, as if that had been there from the start."""
+    earlier = migrate(TEXT, "as-written").replace(LIVE, STOPPED)
+    assert migrate(earlier) == migrate(TEXT)
+    assert refusals(earlier, "as-written") == refusals(migrate(TEXT), "as-written")
 
 
 def test_as_written_over_verified() -> None:
@@ -119,12 +148,12 @@ def test_as_written_over_verified() -> None:
 
 
 def test_another_schedule_is_kept() -> None:
-    """The verified form keeps the schedule that it finds."""
+    """The collector keeps the schedule that it finds."""
     as_written = migrate(TEXT, "as-written").replace("'25 3 * * 0", "'7 4 1 * *")
-    assert f"'7 4 1 * * {STOPPED}'" in migrate(as_written)
+    assert f"'7 4 1 * * {COLLECTOR}'" in migrate(as_written)
 
 
-@pytest.mark.parametrize("part", [MKDIR, CONFIG, CRON.format(STOPPED), PORT])
+@pytest.mark.parametrize("part", [MKDIR, CONFIG, SCRIPT, CRON.format(COLLECTOR), PORT])
 def test_only_the_missing_part(part: str) -> None:
     """A part that is there is left alone; the missing one goes to its place."""
     done = migrate(TEXT)
@@ -162,8 +191,8 @@ def test_house_styles(
     assert migrate(as_written, name=name, port=port) == verified
     lines = added(text, verified)
     assert f"/opt/registry/data/{name}" in lines[0]
-    assert sum(line.strip().startswith(sign) for line in lines) == 2
-    assert len(lines) == 5 + (2 if style != "one" else 0) + (1 if blank else 0)
+    assert sum(line.strip().startswith(sign) for line in lines) == 3
+    assert len(lines) == 7 + (4 if style != "one" else 0) + (2 if blank else 0)
     if newline == "\r\n":
         assert "\n" not in verified.replace("\r\n", "")
     else:
@@ -193,7 +222,7 @@ def shifted(*minutes: str) -> str:
 )
 def test_next_minute(schedules: tuple[str, ...], expected: str) -> None:
     """The next free five minutes after the last sibling, over the hour when that is full."""
-    assert f"echo '{expected} /usr/bin/docker stop registry-private" in migrate(shifted(*schedules))
+    assert f"echo '{expected} /usr/bin/python3 /opt/registry/collect-garbage.py" in migrate(shifted(*schedules))
 
 
 @pytest.mark.parametrize("schedule", ["*/5 3 * * 0", "0,30 3 * * 0", "@weekly", "5 1-3 * * 0"])
@@ -269,7 +298,6 @@ def test_refusals(profile: str, old: str, new: str, reason: str) -> None:
         ({"provision_list": "module.docker-registry-vm.vm_name"}, "there is no list module.docker-registry-vm.vm_name"),
         ({"configs": None}, "the directory of the registry configurations is not known"),
         ({"compose": "services:\n  web:\n    image: x\n"}, "no sibling registry is known: the compose file has none"),
-        ({"compose": COMPOSE_TEXT.replace("registry:2", "registry:${TAG:-2}")}, "cannot stand in a command"),
         (
             {"compose": COMPOSE_TEXT.replace("container_name: registry-nginx", "container_name: a b")},
             "cannot stand in a command",
@@ -317,7 +345,7 @@ def test_interpolated_style() -> None:
 def test_double_quotes() -> None:
     """A line in escaped double quotes is cloned with them."""
     text = re.sub(r"echo '(.*?)' \)", r'echo \\"\1\\" )', TEXT)
-    assert f'echo \\"25 3 * * 0 {STOPPED}\\" ) | crontab -' in migrate(text)
+    assert f'echo \\"25 3 * * 0 {COLLECTOR}\\" ) | crontab -' in migrate(text)
     assert f'echo \\"25 3 * * 0 {LIVE}\\" ) | crontab -' in migrate(text, "as-written")
 
 
@@ -374,31 +402,32 @@ def test_without_nginx_nothing_is_reloaded() -> None:
     """A stack without nginx in compose has nothing to reload."""
     start = COMPOSE_TEXT.index("  nginx:\n")
     compose = COMPOSE_TEXT[:start] + COMPOSE_TEXT[COMPOSE_TEXT.index("  registry-ui:\n") :]
-    assert "/usr/bin/docker start registry-private; } >> /var/log" in migrate(TEXT, compose=compose)
+    assert "/data/private --cache-tag buildcache --max-size" in migrate(TEXT, compose=compose)
 
 
 def test_our_service_in_compose() -> None:
-    """Once compose has the service, its image and container name count."""
+    """Once compose has the service, its container name and its data directory count."""
     service = (
         "  registry-private:\n    image: registry:2.8.3\n    container_name: cache\n    volumes:\n"
-        "      - /opt/registry/data/private:/var/lib/registry\n\n  nginx:\n"
+        "      - /srv/private:/var/lib/registry\n\n  nginx:\n"
     )
     new = migrate(TEXT, compose=COMPOSE_TEXT.replace("  nginx:\n", service, 1))
-    assert "docker stop cache && { /usr/bin/docker run --rm --volumes-from cache registry:2.8.3 garbage-collect" in new
+    assert "collect-garbage.py --container cache --data /srv/private --nginx" in new
     assert "# 5050 -> nginx -> cache (R/W" in new
 
 
 def test_docker_and_log_of_the_sibling() -> None:
     """The docker binary and the log file are the sibling's."""
     new = migrate(TEXT.replace("/usr/bin/docker", "docker").replace("registry-gc.log 2>&1", "gc.log"))
-    assert "25 3 * * 0 docker stop registry-private && { docker run" in new
-    assert "nginx -s reload; } >> /var/log/gc.log' )" in new
+    assert "--max-size 100GiB >> /var/log/gc.log' )" in new
+    new = migrate(TEXT.replace("/usr/bin/docker", "/snap/bin/docker"))
+    assert "--max-size 100GiB --docker /snap/bin/docker >> /var/log" in new
 
 
 def test_look_alikes_stay() -> None:
     """Other lists, other crontab lines and other modules are not touched."""
     new = migrate(TEXT)
-    assert len(added(TEXT, new)) == 7
+    assert len(added(TEXT, new)) == 11
     assert [line for line in TEXT.splitlines() if line not in new.splitlines()] == [
         line for line in TEXT.splitlines() if '"mkdir -p /opt' in line
     ]
@@ -421,8 +450,37 @@ def test_look_alikes_stay() -> None:
     ],
 )
 def test_forms(command: str, live: bool, stopped: bool) -> None:
-    """The two forms of the collection are told from each other and from everything else."""
+    """The older forms of the collection are told from each other and from everything else."""
     assert (is_live(command, "registry-private"), is_stopped(command, "registry-private")) == (live, stopped)
+
+
+@pytest.mark.parametrize(
+    ("command", "container", "options"),
+    [
+        (COLLECTOR, "registry-private", 5),
+        ("python3 /opt/registry/collect-garbage.py", "registry-private", 0),
+        ("python3 collect-garbage.py --container=cache --dry-run >/dev/null", "cache", 2),
+        (COLLECTOR.replace(" >>", "; /usr/bin/docker start registry-private >>"), "", None),
+        (COLLECTOR.replace("collect-garbage.py", "cleanup-tags.sh"), "", None),
+        ("cat collect-garbage.py", "", None),
+        (STOPPED, "", None),
+    ],
+)
+def test_collector_form(command: str, container: str, options: int | None) -> None:
+    """The collector's line is told from others, with the container that it is about."""
+    found = read_collector(command)
+    assert (collected_by_script(command), None if found is None else len(found)) == (container, options)
+
+
+@pytest.mark.parametrize("own", ["--keep 20", "--protect v1 --protect v2"])
+def test_own_options_of_the_line(own: str) -> None:
+    """What the line says besides the settings stays; what cannot be written anew is refused when they change."""
+    mine = migrate(TEXT).replace("--max-size 100GiB", f"--max-size 100GiB {own}")
+    assert inspect(mine) == []
+    if own == "--keep 20":
+        assert "--max-size 40GiB --keep 20 >>" in migrate(mine, storage="40GiB")
+    else:
+        assert ["cannot stand in a command" in reason for reason in refusals(mine, storage="40GiB")] == [True]
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ def commit_steps(changes: Sequence[Change], settings: Settings) -> list[CommitSt
         "nginx-add-private-server": (
             f"add nginx upstream and server block for {registry.name} registry on port {registry.port}"
         ),
+        "registry-add-collector": f"add a garbage collector for the {registry.name} registry",
         "terraform-provision-private-registry": f"add {registry.name} registry to Terraform cloud-init provisioning",
         "cleanup-protect-cache-tag": f"keep the newest pushes and {registry.cache_tag} in the tag cleanup",
     }

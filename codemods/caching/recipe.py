@@ -5,6 +5,7 @@ from __future__ import annotations
 from codemods.caching import (
     cleanup_check,
     cleanup_protect,
+    collector_file,
     compose_service,
     nginx_server,
     pipelines,
@@ -16,6 +17,7 @@ RECIPE = (
     registry_config.check,
     compose_service.check,
     nginx_server.check,
+    collector_file.check,
     terraform_provision.check,
     pipelines.check,
     cleanup_check.check,

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from codemods.caching.collection import (
+    collected_by_script,
+    collector_command,
     is_live,
     is_stopped,
     live_command,
     mentions,
     plain,
+    read_collector,
     rename_spans,
-    stopped_command,
 )
 from codemods.caching.terraform_site import Site, config_file
 from codemods.engine.edits import Edit
@@ -25,9 +27,10 @@ _CONFIG = "/etc/docker/registry/config.yml"
 
 
 def provide_collection(site: Site) -> Iterator[Outcome]:
-    """Yield the missing line, or the verified form of the plan's line."""
+    """Yield the missing line, or the collector's line for an earlier form."""
     jobs = [job for job in site.facts.cron_jobs if "garbage-collect" in job.line.command]
-    present = [
+    present = [job for job in site.facts.cron_jobs if collected_by_script(job.line.command) == site.container]
+    present += [
         job
         for job in jobs
         if mentions(job.line.command, site.container) or mentions(job.line.command, site.data_directory)
@@ -49,7 +52,7 @@ def provide_collection(site: Site) -> Iterator[Outcome]:
         raise CannotEdit("the last crontab line shares its element with others", "give each line an element", start)
     changes = job.line.at(*_next_time(site, job))
     if site.context.settings.verified:
-        changes.append(Edit(job.line.command_start, job.line.command_end, _stopped(site, job)))
+        changes.append(Edit(job.line.command_start, job.line.command_end, _collector(site, job)))
     else:
         offset = job.line.command_start
         changes += [
@@ -62,28 +65,37 @@ def provide_collection(site: Site) -> Iterator[Outcome]:
 
 
 def _present_collection(site: Site, job: CronJob, copies: set[str]) -> Iterator[Outcome]:
-    """Nothing for the profile's own form, the verified form for the plan's, a refusal for everything else."""
+    """Nothing for the profile's own form, the collector for earlier forms, a refusal for everything else."""
     command, container = job.line.command, site.container
     start = site.element(job.index).start
-    live = command in {*copies, live_command(container, _CONFIG)}
+    live = command in {*copies, live_command(container, _CONFIG)} or is_live(command, container)
+    own = read_collector(command)
     if not site.context.settings.verified:
-        if is_stopped(command, container):
+        if own is not None or is_stopped(command, container):
             yield Refusal(
                 start,
                 f"the garbage of {container} is already collected as in profile verified; as-written would do it live",
                 'keep profile = "verified"',
             )
-        elif not live:
+        elif command not in {*copies, live_command(container, _CONFIG)}:
             yield _foreign(site, job)
-    elif is_stopped(command, container):
+    elif own is not None and own.items() >= _options(site).items():
         return
-    elif live or is_live(command, container):
+    elif own is not None or live or is_stopped(command, container):
         span = job.span(job.line.command_start, job.line.command_end)
-        edits = [Edit(*span, _stopped(site, job))]
-        message = f"the garbage of {container} is collected while it runs, which destroys images"
-        yield site.finding(job.index, message, edits, str(job.index))
+        message = _earlier(container, live=live, stopped=own is None)
+        yield site.finding(job.index, message, [Edit(*span, _collector(site, job))], str(job.index))
     else:
         yield _foreign(site, job)
+
+
+def _earlier(container: str, *, live: bool, stopped: bool) -> str:
+    """What is wrong with an earlier form."""
+    if live:
+        return f"the garbage of {container} is collected while it runs, which destroys images"
+    if stopped:
+        return f"nothing keeps {container} within its size, and what was overwritten is never freed"
+    return f"the collector of {container} is not told what the settings say"
 
 
 def _foreign(site: Site, job: CronJob) -> Refusal:
@@ -120,10 +132,20 @@ def _renamed(site: Site, job: CronJob, sibling: Service) -> str:
     return command
 
 
-def _stopped(site: Site, job: CronJob) -> str:
-    service = site.ours or site.siblings[-1]
-    nginx = site.compose.nginx.container if site.compose.nginx else ""
-    return stopped_command(job.line.command, site.container, service.image, service.config_target or _CONFIG, nginx)
+def _collector(site: Site, job: CronJob) -> str:
+    return collector_command(job.line.command, site.collector, _options(site))
+
+
+def _options(site: Site) -> dict[str, str]:
+    """What the collector is told."""
+    nginx = site.compose.nginx
+    return {
+        "--container": site.container,
+        "--data": (site.ours and site.ours.data_directory) or site.data_directory,
+        **({"--nginx": nginx.container} if nginx else {}),
+        "--cache-tag": site.registry.cache_tag,
+        "--max-size": site.registry.storage,
+    }
 
 
 def _next_time(site: Site, job: CronJob) -> tuple[int, int | None]:

@@ -8,19 +8,29 @@ may read gets mode 0600.
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from codemods.caching.collection import plain
 from codemods.caching.production import brings_certificate, brings_users
-from codemods.caching.terraform_site import Site, config_file
+from codemods.caching.terraform_deployment import (
+    destination_like,
+    is_config,
+    is_deployed,
+    is_file,
+    is_source,
+    new_element,
+    simple_model,
+    source_like,
+)
+from codemods.caching.terraform_site import Site
 from codemods.engine.edits import Edit
-from codemods.engine.model import Finding, Note, Outcome, Refusal
+from codemods.engine.model import Finding, Note, Outcome
 from codemods.errors import CannotEdit, ParseError
-from codemods.facts.terraform import Deployment, resolve_source
+from codemods.facts.terraform import Deployment
 from codemods.formats.hcl import Block, Call, walk
 from codemods.formats.hcl_edits import NewElement, copied, insert_block, insert_elements, remove_block, remove_element
+
+_OTHER_NAME = "set registry.name in codemod.toml to another name, or take this element out"
 
 
 class _File(NamedTuple):
@@ -35,23 +45,30 @@ class _File(NamedTuple):
 
 def provide_files(site: Site) -> Iterator[Outcome]:
     """Yield the elements that are missing, in one place, those with another source, and those that must go."""
+    config, files = _configuration(site), list(_production(site))
+    if config.path:
+        is_deployed(site, config.path, config.destination, _OTHER_NAME)
+    yield from _bring(site, [config, *files])
+    for path in (file.path for file in files if file.is_wanted):
+        if path and not _exists(site, path):
+            yield Note(f"there is no {path} yet, and it is deployed from there: put it there before the roll-out")
+
+
+def last_file(site: Site) -> int:
+    """The last element that writes one of these files, or a sibling's configuration; else the compose file's."""
+    ours = [found.index for file in (_configuration(site), *_production(site)) if (found := _find(site, file))]
+    return max((*ours, *_configs(site)))
+
+
+def _configuration(site: Site) -> _File:
     if site.context.stack.configs is None:
         raise CannotEdit("the directory of the registry configurations is not known", "set paths.configs")
-    config = _File(
+    return _File(
         site.destination,
         posixpath.normpath(f"{site.context.stack.configs}/{site.registry.config_name}"),
         f"{site.registry.name} R/W registry config (no proxy = accepts pushes)",
         is_secret=False,
     )
-    refusal = _taken(site, config)
-    if refusal:
-        yield refusal
-    else:
-        files = list(_production(site))
-        yield from _bring(site, [config, *files])
-        for path in (file.path for file in files if file.is_wanted):
-            if path and not _exists(site, path):
-                yield Note(f"there is no {path} yet, and it is deployed from there: put it there before the roll-out")
 
 
 def _exists(site: Site, path: str) -> bool:
@@ -92,59 +109,18 @@ def _production(site: Site) -> Iterator[_File]:
         yield _File(f"{directory}/{registry.key_name}", registry.key, "the certificate's key", https)
 
 
-def _taken(site: Site, config: _File) -> Refusal | None:
-    """Whether our configuration's path is written from another file, or our file to another path."""
-    for deployment in site.facts.deployments:
-        same_target = _is_file(deployment.destination, config.destination)
-        same_source = _is_source(site, deployment, config.path or "")
-        if same_target and same_source:
-            return None
-        if same_target or same_source:
-            return Refusal(
-                deployment.destination_span[0],
-                f"{deployment.destination} is written from {_first_line(deployment.source)};"
-                f" the registry needs {site.registry.config_name} at {config.destination}",
-                "set registry.name in codemod.toml to another name, or take this element out",
-            )
-    return None
-
-
 def _find(site: Site, file: _File) -> Deployment | None:
     """The element that writes a file."""
-    return next((one for one in site.facts.deployments if _is_file(one.destination, file.destination)), None)
-
-
-def _is_file(written: str, wanted: str) -> bool:
-    """Whether a path as written, perhaps with a variable for its directory, is the wanted one."""
-    return written == wanted or ("${" in written and posixpath.basename(written) == posixpath.basename(wanted))
-
-
-def _resolved(site: Site, deployment: Deployment) -> str | None:
-    assert site.context.stack.terraform
-    return resolve_source(site.context.stack.terraform, deployment.source)
-
-
-def _is_source(site: Site, deployment: Deployment, wanted: str) -> bool:
-    if deployment.kind not in ("file", "templatefile"):
-        return False
-    resolved = _resolved(site, deployment)
-    return resolved == wanted or (resolved is None and _is_file(deployment.source, wanted))
-
-
-def _first_line(text: str) -> str:
-    return text.partition("\n")[0]
+    return next((one for one in site.facts.deployments if is_file(one.destination, file.destination)), None)
 
 
 def _insertion(site: Site, files: Sequence[_File], after: int | None) -> Iterator[Finding]:
     """The elements for files, if any, behind element `after`, else behind the registries' configurations."""
     if not files:
         return
-    model = _model(site)
-    configs = [one for one in site.facts.deployments if _is_config(site, one)] or [model]
-    after = max(one.index for one in configs) if after is None else after
-    above = site.file.comments_above(site.element(after).start)
-    gap = site.file.after_blank_line(above[0].start if above else site.element(after).start)
-    elements = [NewElement(_source(site, model, file), _comment(site, file), gap) for file in files]
+    model = simple_model(site)
+    after = max(_configs(site)) if after is None else after
+    elements = [_element(site, _source(site, model, file), after, file) for file in files]
     edits = insert_elements(site.file, site.elements, after, elements)
     names = ", ".join(posixpath.basename(file.destination) for file in files)
     what = f"{names} {'is' if len(files) == 1 else 'are'} not written to {posixpath.dirname(site.destination)}"
@@ -155,7 +131,8 @@ def _insertion(site: Site, files: Sequence[_File], after: int | None) -> Iterato
 
 def _removal(site: Site, present: Deployment, file: _File) -> Finding:
     """The element taken out again, and with the users their variable when it is as it was written."""
-    edits = [remove_element(site.file, site.elements, present.index, comment=_comment(site, file))]
+    comment = _element(site, "", present.index, file).comment
+    edits = [remove_element(site.file, site.elements, present.index, comment=comment)]
     finding = site.finding(present.index, f"{present.destination} is not needed any more", edits, "-")
     block, text = _declaration(site), site.file.text
     if file.path is not None or block is None or text.count(f"var.{site.registry.users_variable}") > 1:
@@ -167,9 +144,9 @@ def _removal(site: Site, present: Deployment, file: _File) -> Finding:
 
 def _other_source(site: Site, present: Deployment, file: _File) -> Iterator[Finding]:
     """The same file, from where the settings say now."""
-    if present.kind != "file" or not file.path or _is_source(site, present, file.path):
+    if present.kind != "file" or not file.path or is_source(site, present, file.path):
         return
-    edits = [Edit(*present.source_span, _written(site, present, file.path))]
+    edits = [Edit(*present.source_span, source_like(site, present, file.path))]
     yield site.finding(present.index, f"{present.destination} is not {file.path}", edits, str(present.index))
 
 
@@ -202,45 +179,19 @@ def _declare(site: Site) -> Edit:
     return insert_block(site.file, last, _declaration_lines(site), gap=gap)
 
 
-def _is_config(site: Site, deployment: Deployment) -> bool:
-    """Whether an element writes the configuration of a sibling registry."""
-    return any((path := config_file(service)) and _is_file(deployment.destination, path) for service in site.siblings)
+def _configs(site: Site) -> list[int]:
+    """The elements that write the siblings' configurations, else the one to write ours like."""
+    return [one.index for one in site.facts.deployments if is_config(site, one)] or [simple_model(site).index]
 
 
-def _comment(site: Site, file: _File) -> str:
-    """A comment like those above the siblings' configurations; empty when they have none."""
-    configs = [one for one in site.facts.deployments if _is_config(site, one)] or [_model(site)]
-    commented = [above for one in configs if (above := site.file.comments_above(site.element(one.index).start))]
-    sign = re.match(r"#+|//", commented[-1][-1].text) if commented else None
-    return f"{sign[0]} Write {file.about}" if sign else ""
-
-
-def _model(site: Site) -> Deployment:
-    """The element to write ours like: one that deploys one file as it is, the compose file's if there is one."""
-    compose = site.context.stack.compose or ""
-    together = [deployment.index for deployment in site.facts.deployments]
-    simple = [
-        deployment
-        for deployment in site.facts.deployments
-        if deployment.kind == "file" and not deployment.suffix and together.count(deployment.index) == 1
-    ]
-    for deployment in simple:
-        if _is_source(site, deployment, compose):
-            return deployment
-    for deployment in simple:
-        if _resolved(site, deployment):
-            return deployment
-    raise CannotEdit(
-        "no element of the list deploys a file with base64encode(file(…)) and nothing more",
-        f"add one for {site.registry.config_name} by hand",
-    )
+def _element(site: Site, source: str, after: int, file: _File) -> NewElement:
+    """With a comment like those above the siblings' configurations."""
+    return new_element(site, source, after, f"Write {file.about}", _configs(site))
 
 
 def _source(site: Site, model: Deployment, file: _File) -> str:
     """The model's element with our source and our destination, each with its own way to write the directory."""
-    destination = plain(file.destination)
-    if "${" in model.destination:
-        destination = posixpath.join(posixpath.dirname(model.destination), posixpath.basename(destination))
+    destination = destination_like(model, file.destination)
     if file.is_secret:
         if site.file.text[model.destination_span[1]] != '"':
             raise CannotEdit(
@@ -256,7 +207,7 @@ def _source(site: Site, model: Deployment, file: _File) -> str:
 def _given(site: Site, model: Deployment, file: _File) -> Edit:
     """What the model encodes, replaced by our file or by the users' variable."""
     if file.path is not None:
-        return Edit(*model.source_span, _written(site, model, file.path))
+        return Edit(*model.source_span, source_like(site, model, file.path))
     call = next(
         call
         for call in walk(site.element(model.index))
@@ -264,14 +215,3 @@ def _given(site: Site, model: Deployment, file: _File) -> Edit:
     )
     value = f"var.{site.registry.users_variable}"
     return Edit(call.start, call.end, f"base64encode({value})" if call.name == "filebase64" else value)
-
-
-def _written(site: Site, model: Deployment, path: str) -> str:
-    """A path of the repository as the model writes its own."""
-    resolved = _resolved(site, model) or site.context.stack.compose or ""
-    relative = posixpath.relpath(path, posixpath.dirname(resolved) or ".")
-    directory = model.source[: model.source.rfind("/") + 1]
-    if not relative.startswith("../"):
-        return directory + plain(relative)
-    root = directory[: directory.rfind("}/") + 2] if "}/" in directory else ""
-    return root + posixpath.normpath(directory.removeprefix(root) + plain(relative))

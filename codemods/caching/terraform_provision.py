@@ -8,7 +8,9 @@ With `registry.scheme = "https"` the certificate and its key are deployed from t
 `registry.auth = "htpasswd"` the file of users from a sensitive variable; what only root may read gets mode 0600.
 
 Profile `verified` does not collect in the live registry: `-m` deletes the children of every image index, and a run
-beside pushes leaves layers of zero bytes. It stops the registry for the run and starts it again.
+beside pushes leaves layers of zero bytes. Its line runs the collector of `registry-add-collector`, which this rule
+deploys like the cleanup script: the registry is stopped for the run, and kept within `registry.storage`. Lines of the
+plan and of earlier versions are replaced.
 
 Not for: lists that provision by other means than `mkdir -p`, `base64 -d` and `crontab -`; they are refused by name.
 
@@ -21,6 +23,7 @@ from collections.abc import Iterator
 
 from codemods.caching.collection import mentions, plain, rename_spans
 from codemods.caching.terraform_collection import provide_collection
+from codemods.caching.terraform_collector import provide_collector
 from codemods.caching.terraform_files import provide_files
 from codemods.caching.terraform_site import Site
 from codemods.engine.context import Context
@@ -35,7 +38,7 @@ from codemods.repository import Document
 
 @rule("terraform-provision-private-registry", Role.TERRAFORM, impact=Impact.REPLACE, since="0.1.0", task="4")
 def check(context: Context, document: Document) -> Iterator[Outcome]:
-    """Yield the directory, the configuration, the crontab line and the port comment that are missing."""
+    """Yield the directory, the files, the collector, its crontab line and the port comment that are missing."""
     facts, compose = context.terraform, context.compose
     if facts is None:
         return
@@ -51,11 +54,14 @@ def check(context: Context, document: Document) -> Iterator[Outcome]:
         yield Refusal(elements.start, reason, "name the compose file in codemod.toml: paths.compose")
         return
     site = Site(context, document.hcl, facts, elements, compose, siblings)
-    for part in (_directory, provide_files, provide_collection, _port_comment):
+    refused: set[str] = set()
+    for part in (_directory, provide_files, provide_collector, provide_collection, _port_comment):
         try:
             yield from part(site)
         except CannotEdit as error:
-            yield Refusal(error.offset or elements.start, error.reason, error.advice)
+            if error.reason not in refused:  # two parts may lack the same thing
+                yield Refusal(error.offset or elements.start, error.reason, error.advice)
+            refused.add(error.reason)
 
 
 def _siblings(context: Context, compose: ComposeFacts | None) -> list[Service]:

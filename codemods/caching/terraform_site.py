@@ -9,9 +9,10 @@ from codemods.engine.context import Context
 from codemods.engine.edits import Edit
 from codemods.engine.model import Finding, Impact
 from codemods.facts.compose import ComposeFacts, Service
-from codemods.facts.terraform import TerraformFacts
+from codemods.facts.terraform import Deployment, TerraformFacts, resolve_source
 from codemods.formats.hcl import HclFile, List, Value
 from codemods.settings import RegistrySettings
+from codemods.stack import COLLECTOR
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,22 @@ class Site:
         sibling = config_file(self.siblings[-1])
         directory = posixpath.dirname(sibling) if "/" in sibling else self.context.stack.directory
         return f"{directory}/{self.registry.config_name}"
+
+    @property
+    def cleanup(self) -> Deployment | None:
+        """The element that writes the cleanup script."""
+        stack = self.context.stack
+        for one in self.facts.deployments:
+            if stack.terraform and stack.cleanup and resolve_source(stack.terraform, one.source) == stack.cleanup:
+                return one
+        return None
+
+    @property
+    def collector(self) -> str:
+        """Where the collector lies on the VM: beside the cleanup script, else beside our configuration."""
+        beside = self.cleanup.destination if self.cleanup else ""
+        directory = posixpath.dirname(beside if beside.startswith("/") and "${" not in beside else self.destination)
+        return f"{directory}/{COLLECTOR}"
 
     def element(self, index: int) -> Value:
         """An element of the list."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -18,11 +17,10 @@ from codemods.engine.run import PIPELINES, ChangeSet
 from codemods.errors import CodemodError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from codemods.cli.session import Session
     from codemods.commit import CommitResult
-    from codemods.stack import Stack
 
 
 def build_report(session: Session, found: ChangeSet, *, pending: bool, committed: CommitResult | None) -> Report:
@@ -135,9 +133,16 @@ def _notes(session: Session, found: ChangeSet) -> Iterator[str]:
         )
     if changed:
         yield from production_notes(settings.registry)
-    if settings.verified and any("registry-add-private-config" in change.rules for change in found.changes):
+    added = {rule for change in found.changes for rule in change.rules}
+    if settings.verified and "registry-add-private-config" in added and not _is_collected(session, added):
         cap, disk = settings.registry.storage, _disk_size(session)
         yield f"no cap yet: nothing keeps the registry within {cap}; watch the disk of the VM{disk}"
+
+
+def _is_collected(session: Session, added: Collection[str]) -> bool:
+    """Whether the collector is there, or is among the rules that have added something."""
+    path = session.context.stack.collector
+    return "registry-add-collector" in added or (path is not None and session.context.document(path).exists)
 
 
 def _next_steps(session: Session, found: ChangeSet, *, pending: bool, committed: CommitResult | None) -> Iterator[str]:
@@ -148,64 +153,20 @@ def _next_steps(session: Session, found: ChangeSet, *, pending: bool, committed:
         yield "run this again without --diff, look at `git diff`, and commit"
     elif committed is None or committed.refused:
         yield "look at `git diff`, then commit"
-    changed = [change.path for change in found.changes if change.path not in pipelines]
-    if changed:
-        yield _update_the_vm(session, changed)
-    yield f"make {registry.hostname} an A record to {_address(session) or 'the address of that machine'} in your DNS"
+    if any(change.path not in pipelines for change in found.changes):
+        host = settings.vm.hosts[0] if settings.vm.hosts else "the registry VM"
+        yield f"`codemod sync-vm` brings {host} up to date: cloud-init runs on a first boot only"
+    address = _address(session) or "the address of that machine"
+    yield f"`codemod sync-dns` makes {registry.hostname} an A record to {address}"
     if any("image pinned" in message for message in _messages(found)):
         where = f" ({stack.plugins_privileged_at})" if stack.plugins_privileged_at else ""
         yield (
             f"check that the CI server's WOODPECKER_PLUGINS_PRIVILEGED{where} lists the plugin without a tag, or "
             f"{settings.woodpecker.plugin_image}"
         )
-    answer = "{}" if registry.auth == "none" else "UNAUTHORIZED, as it does to everybody without a login"
-    trust = f"--cacert {registry.ca} " if registry.scheme == "https" and registry.ca else ""
-    yield f"ask the registry by name: `curl {trust}{registry.scheme}://{registry.host}/v2/` answers {answer}"
-    start = ", start a pipeline by hand," if committed and _skips_ci(settings.commit.prefix) else ""
-    yield (
-        f"only now push{start} and look for `importing cache manifest` in the log of the second build: "
-        "a pipeline cannot build before its registry answers"
-    )
-
-
-def _update_the_vm(session: Session, changed: Iterable[str]) -> str:
-    stack, hosts = session.context.stack, session.settings.vm.hosts
-    host = hosts[0] if hosts else "the registry VM"
-    known = dict(_deployed(session))
-    copies = (
-        f"copy {path} to {known.get(path) or _beside_compose(stack, path)}"
-        for path in changed
-        if path != stack.terraform
-    )
-    lines = [
-        f"bring {host} up to date (cloud-init runs on a first boot only):",
-        f"make the directory {stack.directory}/data/{session.settings.registry.name}",
-        *copies,
-        *(["put the crontab lines of Terraform in the place of its own"] if stack.terraform else []),
-        f"run `docker compose up -d` in {stack.directory}, and restart nginx",
-    ]
-    return "\n".join(lines)
-
-
-def _beside_compose(stack: Stack, path: str) -> str:
-    """Where a file lies on the VM when nothing says so: as far from the compose file as in the repository."""
-    relative = posixpath.relpath(path, posixpath.dirname(stack.compose or "") or ".")
-    below = posixpath.basename(path) if relative.startswith("..") else relative
-    return posixpath.join(stack.directory, below)
-
-
-def _deployed(session: Session) -> Iterator[tuple[str, str]]:
-    """Path and destination of the files that Terraform puts on the VM."""
-    from codemods.facts.terraform import resolve_source
-
-    stack = session.context.stack
-    try:
-        deployments = session.context.terraform.deployments if session.context.terraform else ()
-    except CodemodError:
-        return
-    for one in deployments:
-        if stack.terraform and (path := resolve_source(stack.terraform, one.source)):
-            yield path, one.destination
+    start = ", and start a pipeline by hand" if committed and _skips_ci(settings.commit.prefix) else ""
+    yield f"only now push{start}: a pipeline cannot build before its registry answers"
+    yield "`codemod verify`, after the second build: it asks the registry, the name and the build cache"
 
 
 def _address(session: Session) -> str:

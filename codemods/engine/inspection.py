@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from codemods.engine.context import Context
 
 PARSE_ERROR = "parse-error"
-_READ_BY_RULE = (Role.PIPELINE, Role.CLEANUP, Role.SUPPRESSION)
-"""Files that their rule looks at first as text: most pipelines build nothing, a cleanup script may be shell."""
+_READ_BY_RULE = (Role.PIPELINE, Role.CLEANUP, Role.COLLECTOR, Role.SUPPRESSION)
+"""Files that their rule looks at first as text: most pipelines build nothing, a script may be of another language."""
+_CREATED = (Role.CONFIG, Role.COLLECTOR)
+"""Files that a rule makes when they are not there."""
 _FACTS = (Role.COMPOSE, Role.NGINX, Role.TERRAFORM)
 """Files that rules read besides the one they are about."""
 _REPAIR = "repair the file, or exclude it in codemod.toml (exclude = […])"
@@ -69,6 +71,7 @@ def paths_of(role: Role, context: Context) -> tuple[str, ...]:
                 Role.NGINX: stack.nginx,
                 Role.TERRAFORM: stack.terraform,
                 Role.CLEANUP: stack.cleanup,
+                Role.COLLECTOR: stack.collector,
             }[role]
             return (path,) if path else ()
 
@@ -83,7 +86,7 @@ def inspect(rules: Sequence[Rule], context: Context, progress: Progress) -> Iter
             continue
         try:
             document = context.document(path)
-            if rule.role is not Role.CONFIG and not document.exists:
+            if rule.role not in _CREATED and not document.exists:
                 raise CannotEdit("there is no such file", "restore it, or set paths in codemod.toml to another one")
             if rule.role not in _READ_BY_RULE and document.exists:
                 reading(rule.role, document)

@@ -54,6 +54,7 @@ class Role(Enum):
     TERRAFORM = "terraform"
     CONFIG = "config"
     CLEANUP = "cleanup"
+    COLLECTOR = "collector"
     PIPELINE = "pipeline"
     REGISTRY = "registry"
     SUPPRESSION = "any"

@@ -34,7 +34,7 @@ def source_of(role: Role, document: Document) -> Source | None:
                 return document.nginx
             case Role.TERRAFORM:
                 return document.hcl
-            case Role.CLEANUP:
+            case Role.CLEANUP | Role.COLLECTOR:
                 return document.python
             case _:
                 return document.yaml

@@ -55,7 +55,7 @@ def reading(role: Role, document: Document) -> Data:
             return document.read_with(second_reading)
         case Role.TERRAFORM:
             return document.hcl.data
-        case Role.CLEANUP:
+        case Role.CLEANUP | Role.COLLECTOR:
             return document.python.data
         case _:
             return document.yaml.data

@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from codemods.caching.collection import mentions
+from codemods.caching.collection import collected_by_script, mentions
 from codemods.errors import ParseError
 from codemods.facts.docker_calls import calls, read_flat
 from codemods.formats.crontab import parse
@@ -106,6 +106,8 @@ class _Table:
     def collections(self, line: str) -> frozenset[str]:
         """The containers whose garbage a line collects."""
         command = _command(line)
+        if script := collected_by_script(command):
+            return frozenset({script}.intersection(self.containers))
         if _COLLECTS not in command:
             return frozenset()
         return frozenset(name for name in self.containers if mentions(command, name) and not _is_front(name, command))

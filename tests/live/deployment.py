@@ -27,8 +27,12 @@ FILES = {
     "docker-compose.yml": "docker-compose.yml",
     "nginx_registry.conf": "nginx.conf",
     "config-private.yml": "config-private.yml",
+    "collect-garbage.py": "collect-garbage.py",
 }
 """Files of the stack in the repository, and their names in /opt/registry."""
+
+CRON = ("env", "-i", "HOME=/root", "PATH=/usr/bin:/bin", "SHELL=/bin/sh", "/bin/sh", "-c")
+"""How cron runs a command."""
 
 # A pull-through registry ends at once when it cannot reach the internet; an empty registry takes each one's place, so
 # that the compose file can come up whole and nginx finds all its upstreams.
@@ -72,8 +76,9 @@ class Deployment:
         for config in re.findall(r"/opt/registry/(config-[\w-]+\.yml)", compose):
             (self.directory / config).write_text(STAND_IN)
         for source, name in FILES.items():
-            # Written into the same file: a container sees a mounted file by its inode.
-            (self.directory / name).write_text((tree / SOURCE / source).read_text())
+            # Written into the same file: a container sees a mounted file by its inode. As written, one is not there.
+            if (tree / SOURCE / source).exists():
+                (self.directory / name).write_text((tree / SOURCE / source).read_text())
         services = re.findall(r"^  (registry-(?!ui)[\w-]+):$", compose, re.MULTILINE)
         override = {"services": dict.fromkeys(services, QUICK_HEALTHCHECK)}
         (self.directory / "docker-compose.override.yml").write_text(json.dumps(override))
@@ -125,7 +130,7 @@ class Deployment:
         """Run a collection command as cron does; returns what it wrote to its log."""
         log = self.machine.path("/var/log/registry-gc.log")
         log.unlink(missing_ok=True)
-        self.machine.run("env", "-i", "HOME=/root", "PATH=/usr/bin:/bin", "SHELL=/bin/sh", "/bin/sh", "-c", command)
+        self.machine.run(*CRON, command, check=False)
         self.wait_until_serving()
         return log.read_text()
 

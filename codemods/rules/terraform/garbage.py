@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from codemods.caching.collection import is_live, stopped_command
+from codemods.caching.collection import collected_by_script, is_live, read_collector, stopped_command
 from codemods.engine.context import Context
 from codemods.engine.edits import Edit
 from codemods.errors import CannotEdit
@@ -74,6 +74,26 @@ class Collection:
         return [word for word in self.arguments if _sets(word.text, "m", "--delete-untagged")]
 
 
+@dataclass(frozen=True)
+class ScriptRun:
+    """A crontab line that runs the recipe's collector, for a container with its data in a directory of the host."""
+
+    job: CronJob
+    container: str
+    data: str
+
+
+def read_script_runs(facts: TerraformFacts) -> list[ScriptRun]:
+    """All crontab lines that run the collector."""
+    commands = [(job, job.line.command) for job in facts.cron_jobs]
+    found = [(job, command, read_collector(command)) for job, command in commands]
+    return [
+        ScriptRun(job, collected_by_script(command), options.get("--data", ""))
+        for job, command, options in found
+        if options is not None
+    ]
+
+
 def read_collections(facts: TerraformFacts) -> list[Collection]:
     """All runs of `garbage-collect` by docker, podman or docker compose in the crontab lines."""
     return [found for job in facts.cron_jobs if MARKER in job.line.command for found in _collections(job)]
@@ -87,7 +107,7 @@ def commands_of(job: CronJob) -> list[Command]:
     return read_flat(job.quoted[line.command_start : end])
 
 
-def service_of(context: Context, found: Collection) -> Service | None:
+def service_of(context: Context, found: Collection | ScriptRun) -> Service | None:
     """The registry of the compose file whose garbage is collected."""
     for service in context.compose.registries if context.compose else ():
         if is_named(service, found.container) or (found.data and found.data == service.data_directory):
@@ -108,7 +128,7 @@ def names_of(context: Context, found: Collection) -> list[str]:
     return [name for name in (found.container, *((service.name, service.container) if service else ())) if name]
 
 
-def is_ours(context: Context, found: Collection) -> bool:
+def is_ours(context: Context, found: Collection | ScriptRun) -> bool:
     """Whether it is the registry that the recipe is about."""
     service = service_of(context, found)
     return context.settings.registry.service in (found.container, service.name if service else "")
@@ -139,7 +159,7 @@ def starts_after_failure(found: Collection, names: Sequence[str]) -> bool:
 
 
 def stopped_edits(context: Context, file: HclFile, found: Collection) -> list[Edit]:
-    """The line's command in its verified form, the same for every rule and for the recipe. Raises CannotEdit."""
+    """The line's command in its stopped form, the same for every rule. Raises CannotEdit."""
     service = service_of(context, found)
     if context.compose is None or service is None:
         raise CannotEdit("the registry's image is not known", "write the line by hand", found.job.quoted.places[0])

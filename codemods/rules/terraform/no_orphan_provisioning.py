@@ -27,7 +27,14 @@ from codemods.formats.hcl import HclFile, List
 from codemods.formats.yaml import Mapping
 from codemods.repository import Document
 from codemods.rules.terraform.changes import remove, remove_job, written
-from codemods.rules.terraform.garbage import Collection, is_named, is_ours, read_collections
+from codemods.rules.terraform.garbage import (
+    Collection,
+    ScriptRun,
+    is_named,
+    is_ours,
+    read_collections,
+    read_script_runs,
+)
 from codemods.rules.terraform.provisioned import deployed_texts
 
 _WRITING = ("echo", "printf", "base64", "tee", "chmod", "chown")
@@ -63,12 +70,12 @@ class _Orphans:
     compose: ComposeFacts
 
     @cached_property
-    def collections(self) -> list[Collection]:
+    def collections(self) -> list[Collection | ScriptRun]:
         """All collections of the list; that one names something does not mean that it is there."""
-        return read_collections(self.facts)
+        return [*read_collections(self.facts), *read_script_runs(self.facts)]
 
     @cached_property
-    def jobs(self) -> list[Collection]:
+    def jobs(self) -> list[Collection | ScriptRun]:
         """Collections of containers, or in directories, that compose does not have."""
         return [one for one in self.collections if not is_ours(self.context, one) and self._is_unknown(one)]
 
@@ -144,7 +151,7 @@ class _Orphans:
             return (Edit(len(before.rstrip(" ")), one.end, ""),)
         return remove(self.file, self.elements, one.index) if len(commands) == 1 else ()
 
-    def _is_unknown(self, one: Collection) -> bool:
+    def _is_unknown(self, one: Collection | ScriptRun) -> bool:
         """Whether a collection is of something that neither compose nor the rest of the list knows."""
         if one.container:
             known = any(is_named(service, one.container) for service in self.compose.services.values())

@@ -26,9 +26,11 @@ def service_place(context: Context, service: Service) -> tuple[Related, ...]:
 
 
 def deployed_texts(context: Context) -> dict[str, str]:
-    """The texts of the repository's files that the list deploys, by their destination."""
+    """The texts of the repository's files that the list deploys, by their destination; not the recipe's collector."""
     texts = {}
     for destination, path in context.deployed.items():
+        if path == context.stack.collector:
+            continue  # the names in it are only its defaults
         try:
             texts[destination] = context.document(path).text
         except (ParseError, CannotEdit):

@@ -2,8 +2,8 @@
 
 A cap larger than the disk is no cap: the disk is full first, and then every registry on it fails at once, pulls
 included, because none can write. Distribution itself knows no cap (`maxsize` in its configuration is ignored), but what
-is written there is what somebody counts on; for the private registry it is `registry.storage` in the settings. Space
-for the system, images and logs comes on top.
+is written there is what somebody counts on; for the private registry it is `registry.storage` in the settings, which
+the collector keeps, but only once a week. Space for the system, images and logs comes on top.
 
 Not for: disk sizes and caps that are variables; registries that store elsewhere than in files.
 

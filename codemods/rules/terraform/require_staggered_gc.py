@@ -25,7 +25,14 @@ from codemods.facts.terraform import CronJob, TerraformFacts
 from codemods.formats.crontab_times import meet
 from codemods.formats.hcl import HclFile
 from codemods.repository import Document
-from codemods.rules.terraform.garbage import MARKER, read_collections, service_of
+from codemods.rules.terraform.garbage import (
+    MARKER,
+    Collection,
+    ScriptRun,
+    read_collections,
+    read_script_runs,
+    service_of,
+)
 from codemods.rules.terraform.provisioned import deployed_texts, service_place
 
 _Collected = list[tuple[Service, CronJob]]
@@ -44,7 +51,8 @@ def check(context: Context, document: Document) -> Iterator[Finding]:
     facts, compose = context.terraform, context.compose
     if facts is None or facts.elements is None or compose is None:
         return
-    found = [(service_of(context, one), one.job) for one in read_collections(facts)]
+    runs: list[Collection | ScriptRun] = [*read_collections(facts), *read_script_runs(facts)]
+    found = [(service_of(context, one), one.job) for one in runs]
     collected = [(service, job) for service, job in found if service is not None]
     yield from _at_once(document, collected)
     if len(collected) == len(found) and not _elsewhere(context, facts, document.hcl):

@@ -161,6 +161,10 @@ module "docker-registry-template" {
     format("echo %s | base64 -d > /opt/registry/cleanup-tags.sh && chmod +x /opt/registry/cleanup-tags.sh",
       base64encode(file("${path.root}/../../modules/docker-registry/cleanup-tags.sh"))
     ),
+    # Write the registry garbage collector
+    format("echo %s | base64 -d > /opt/registry/collect-garbage.py && chmod +x /opt/registry/collect-garbage.py",
+      base64encode(file("${path.root}/../../modules/docker-registry/collect-garbage.py"))
+    ),
     # Start the stack on every boot
     format("echo %s | base64 -d > /etc/systemd/system/docker-registry.service",
       base64encode(<<-EOT
@@ -189,7 +193,7 @@ EOT
     "( crontab -l 2>/dev/null; echo '10 3 * * 0 /usr/bin/docker stop registry-quay && { /usr/bin/docker run --rm --volumes-from registry-quay registry:2.8.3 garbage-collect /etc/docker/registry/config.yml; /usr/bin/docker start registry-quay; /usr/bin/docker exec registry-nginx nginx -s reload; } >> /var/log/registry-gc.log 2>&1' ) | crontab -",
     "( crontab -l 2>/dev/null; echo '15 3 * * 0 /usr/bin/docker stop registry-k8s && { /usr/bin/docker run --rm --volumes-from registry-k8s registry:2.8.3 garbage-collect /etc/docker/registry/config.yml; /usr/bin/docker start registry-k8s; /usr/bin/docker exec registry-nginx nginx -s reload; } >> /var/log/registry-gc.log 2>&1' ) | crontab -",
     "( crontab -l 2>/dev/null; echo '20 3 * * 0 /usr/bin/docker stop registry-kyverno && { /usr/bin/docker run --rm --volumes-from registry-kyverno registry:2.8.3 garbage-collect /etc/docker/registry/config.yml; /usr/bin/docker start registry-kyverno; /usr/bin/docker exec registry-nginx nginx -s reload; } >> /var/log/registry-gc.log 2>&1' ) | crontab -",
-    "( crontab -l 2>/dev/null; echo '25 3 * * 0 /usr/bin/docker stop registry-private && { /usr/bin/docker run --rm --volumes-from registry-private registry:2.8.3 garbage-collect /etc/docker/registry/config.yml; /usr/bin/docker start registry-private; /usr/bin/docker exec registry-nginx nginx -s reload; } >> /var/log/registry-gc.log 2>&1' ) | crontab -",
+    "( crontab -l 2>/dev/null; echo '25 3 * * 0 /usr/bin/python3 /opt/registry/collect-garbage.py --container registry-private --data /opt/registry/data/private --nginx registry-nginx --cache-tag buildcache --max-size 100GiB >> /var/log/registry-gc.log 2>&1' ) | crontab -",
     # Remove old tags every night, before the collection
     "( crontab -l 2>/dev/null; echo '0 2 * * * python3 /opt/registry/cleanup-tags.sh 10 >> /var/log/registry-cleanup.log 2>&1' ) | crontab -",
   ]

@@ -26,9 +26,13 @@ module "registry-template" {
     format("echo %s | base64 -d > /opt/registry/config-private.yml",
       base64encode(file("${path.root}/../../modules/registry/config-private.yml"))
     ),
+    # Write the registry garbage collector
+    format("echo %s | base64 -d > /opt/registry/collect-garbage.py",
+      base64encode(file("${path.root}/../../modules/registry/collect-garbage.py"))
+    ),
     "( crontab -l 2>/dev/null; echo '0 3 * * 0 /usr/bin/docker exec registry-ghcr registry garbage-collect -m /etc/docker/registry/config.yml >> /var/log/registry-gc.log 2>&1' ) | crontab -",
     "( crontab -l 2>/dev/null; echo '5 3 * * 0 /usr/bin/docker exec registry-quay registry garbage-collect -m /etc/docker/registry/config.yml >> /var/log/registry-gc.log 2>&1' ) | crontab -",
-    "( crontab -l 2>/dev/null; echo '10 3 * * 0 /usr/bin/docker stop registry-private && { /usr/bin/docker run --rm --volumes-from registry-private registry:2 garbage-collect /etc/docker/registry/config.yml; /usr/bin/docker start registry-private; /usr/bin/docker exec registry-nginx nginx -s reload; } >> /var/log/registry-gc.log 2>&1' ) | crontab -",
+    "( crontab -l 2>/dev/null; echo '10 3 * * 0 /usr/bin/python3 /opt/registry/collect-garbage.py --container registry-private --data /opt/registry/data/private --nginx registry-nginx --cache-tag buildcache --max-size 100GiB >> /var/log/registry-gc.log 2>&1' ) | crontab -",
   ]
 }
 

@@ -1,0 +1,1 @@
+../../../../../../../codemods/caching/collect_garbage.py
