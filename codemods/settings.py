@@ -43,6 +43,26 @@ class RegistrySettings(NamedTuple):
         return f"config-{self.name}.yml"
 
     @property
+    def users_name(self) -> str:
+        """File name of its users and their hashed passwords."""
+        return f"{self.name}.htpasswd"
+
+    @property
+    def users_variable(self) -> str:
+        """Name of the sensitive Terraform variable with that file's content."""
+        return f"registry_{self.name.replace('-', '_')}_htpasswd"
+
+    @property
+    def certificate_name(self) -> str:
+        """File name of its certificate on the machine, whatever it is called in the repository."""
+        return f"{self.name}.crt"
+
+    @property
+    def key_name(self) -> str:
+        """File name of the certificate's key on the machine."""
+        return f"{self.name}.key"
+
+    @property
     def host(self) -> str:
         """Host and port, as pipelines name the registry."""
         return f"{self.hostname}:{self.port}"

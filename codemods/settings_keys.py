@@ -132,8 +132,10 @@ _image = _matching(_IMAGE)
 _path = _relative(_PATH_DENIED)
 _glob = _relative(_GLOB_DENIED)
 _url = _with_host(rf"https?://{_HOST}{_PORT}(?:/[A-Za-z0-9_.~/-]*)?")
+_plain_path = _matching(r"(?!(?:.*/)?\.\.(?:/|\Z))[A-Za-z0-9_.][A-Za-z0-9_.+-]*(?:/[A-Za-z0-9_.+-]+)*")
 _file = _matching(r"(?:~/|/)?[A-Za-z0-9_.+-]+(?:/[A-Za-z0-9_.+-]+)*")
 
+_A_PLAIN_PATH = "a path inside the repository, without `..`, of letters, digits and . _ + - /"
 _A_PATH = "a path inside the repository, without `..`, quotes, wildcards and control characters"
 _A_GLOB = "a glob inside the repository, without `..`, quotes and control characters"
 _A_FILE = "a path of letters, digits and . _ + - /"
@@ -157,8 +159,8 @@ KEYS: dict[str, Key] = {
     "registry.auth": Key(_one_of("none", "htpasswd"), "none or htpasswd", "who may push and pull"),
     "registry.username_secret": Key(_secret, _A_SECRET, "CI secret with the user name, for htpasswd"),
     "registry.password_secret": Key(_secret, _A_SECRET, "CI secret with the password, for htpasswd"),
-    "registry.certificate": Key(_file, _A_FILE, "certificate file, for https"),
-    "registry.key": Key(_file, _A_FILE, "file with the certificate's key, for https"),
+    "registry.certificate": Key(_plain_path, _A_PLAIN_PATH, "certificate file with its chain, for https"),
+    "registry.key": Key(_plain_path, _A_PLAIN_PATH, "file with the certificate's key, for https"),
     "registry.ca": Key(_file, _A_FILE, "certificate file of the authority, for https"),
     "registry.storage": Key(_matching(r"[1-9][0-9]{0,5}(?:[MGT]i?B)"), "a size such as 100GiB", "room for its images"),
     "registry.cache_tag": Key(

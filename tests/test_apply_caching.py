@@ -317,7 +317,6 @@ def _read(terminal: int) -> bytes:
         (["--set", "registry.prot=5"], "unknown key "),
         (["--set", "registry.port=no"], "registry.port is "),
         (["--set", "registry.hostname="], "registry.hostname is not set: run `codemod init`, or pass --set"),
-        (["--set", "registry.auth=htpasswd"], "not supported by apply-caching yet"),
         (["--set", "paths.nginx=none.conf"], "paths.nginx is none.conf: there is nothing of that name"),
         (["--set", "nonsense"], "KEY=VALUE is expected"),
     ],

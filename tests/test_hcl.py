@@ -15,7 +15,14 @@ from codemods.engine.edits import Edit, apply_edits
 from codemods.engine.verify import check_bytes
 from codemods.errors import CannotEdit, ParseError
 from codemods.formats.hcl import TEMPLATE, Call, HclFile, Heredoc, List, Object, String, Value, parse, walk
-from codemods.formats.hcl_edits import copied, insert_comment, insert_element, replace_in_string
+from codemods.formats.hcl_edits import (
+    NewElement,
+    copied,
+    insert_comment,
+    insert_element,
+    insert_elements,
+    replace_in_string,
+)
 from tests.hcl_texts import texts
 from tests.soak import EXAMPLES
 
@@ -209,7 +216,7 @@ def test_inserting_adds_one_element(text: str, data: st.DataObject) -> None:
         comment = data.draw(st.sampled_from(["", "# new", "// new"]))
         element = 'new("é",\n  "%s"\n)'
         try:
-            edits = insert_element(file, values, after, element, comment=comment, gap=data.draw(st.booleans()))
+            edits = insert_elements(file, values, after, [NewElement(element, comment, data.draw(st.booleans()))])
         except CannotEdit:
             assert text[: values.children[after].end].endswith("EOF")
             continue
@@ -332,7 +339,7 @@ def test_copying_a_heredoc() -> None:
 def test_gap() -> None:
     """A blank line can be asked for before the comment."""
     file, values = only_list("x = [\n  1,\n]\n")
-    assert apply_edits(file.text, insert_element(file, values, 0, "2", comment="# c", gap=True)) == (
+    assert apply_edits(file.text, insert_elements(file, values, 0, [NewElement("2", "# c", gap=True)])) == (
         "x = [\n  1,\n\n  # c\n  2,\n]\n"
     )
 

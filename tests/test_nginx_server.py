@@ -294,12 +294,6 @@ def test_the_server_goes_behind_the_last_registry() -> None:
     assert verified.endswith(other)
 
 
-def test_https_is_told_to_need_more() -> None:
-    """The new server has no TLS yet."""
-    (note,) = plan(SHAPE, "verified", scheme="https").notes
-    assert "port 5050 has no TLS" in note.outcome.message  # type: ignore[union-attr]
-
-
 OWN = "    server {{ listen 5050; location / {{ proxy_pass http://registry-private:5000; {} }} }}\n}}\n"
 
 

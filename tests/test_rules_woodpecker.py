@@ -17,7 +17,7 @@ from codemods.engine.context import Context
 from codemods.engine.inspection import Located, inspect
 from codemods.engine.model import Finding, Note, Rule
 from codemods.facts.privileged import is_privileged
-from codemods.facts.references import login_host, registry_of
+from codemods.facts.references import login_host, needs_scheme, registry_of, with_scheme
 from codemods.repository import Document
 from codemods.rules.woodpecker import (
     CHECK_ONLY,
@@ -28,7 +28,6 @@ from codemods.rules.woodpecker import (
     require_login,
     schema,
 )
-from codemods.rules.woodpecker.require_login_scheme import needs_scheme, with_scheme
 from codemods.settings import Settings, with_values
 from codemods.stack import Stack
 from tests.pipeline_texts import pipelines

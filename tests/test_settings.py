@@ -33,8 +33,8 @@ scheme    = "https"
 auth      = "htpasswd"
 username_secret = "registry_user"
 password_secret = "registry-password"
-certificate = "/etc/ssl/registry.pem"
-key       = "/etc/ssl/registry.key"
+certificate = "tls/registry.pem"
+key       = "tls/registry.key"
 ca        = "~/ca.pem"
 storage   = "64GiB"
 cache_tag = "cache"
@@ -310,7 +310,11 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "registry.storage": (["100GiB", "1TiB", "500MB", "64GB"], ["100", "0GiB", "-1GiB", "1.5GiB", "100 GiB", "GiB", ""]),
     "registry.cache_tag": (["buildcache", "_a", "A.b-c", "a" * 128], ["", ".a", "-a", "a:b", "a" * 129, "a,mode=min"]),
     "registry.username_secret": (["user", "REGISTRY_USER"], ["a b", "$USER", "a:b"]),
-    "registry.certificate": (["/etc/ssl/a.pem", "certs/a.pem", "~/a.pem"], ["a b.pem", "a;b", "$HOME/a.pem", "/"]),
+    "registry.certificate": (
+        ["certs/a.pem", ".tls/a+b_c-d..pem"],
+        ["/etc/ssl/a.pem", "~/a", "../a", "a/..", "a b", "a;b", "-a"],
+    ),
+    "registry.ca": (["/etc/ssl/a.pem", "certs/a.pem", "~/a.pem"], ["a b.pem", "a;b", "$HOME/a.pem", "/"]),
     "paths.compose": (
         ["docker-compose.yml", "a/b/c.yml", "with space/é.yml", ".a/b"],
         [
@@ -407,7 +411,6 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
 SAME_AS = {
     "registry.password_secret": "registry.username_secret",
     "registry.key": "registry.certificate",
-    "registry.ca": "registry.certificate",
     "paths.nginx": "paths.compose",
     "paths.terraform": "paths.compose",
     "paths.configs": "paths.compose",

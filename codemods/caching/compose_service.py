@@ -4,9 +4,13 @@ Three places: the service, the port that nginx publishes, and nginx's `depends_o
 registry above it, pair by pair: image, restart policy, networks and health check are the sibling's own text, and
 other keys come along when all registries share them. Its data directory and configuration are its own.
 
+With `registry.auth = "htpasswd"` the service mounts the file of its users, and its health check asks for `/`, which
+needs no login. With `registry.scheme = "https"` nginx mounts the certificate and its key. A change of either setting
+brings a service that is there from one to the other.
+
 Not for: a stack whose nginx is not in the compose file; then only the service is added.
 
-Evidence: facts 10, 23.
+Evidence: facts 10, 23, 39.
 """
 
 from __future__ import annotations
@@ -14,6 +18,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from codemods.caching.compose_front import mount_certificate, publish_port, wait_for_registry
+from codemods.caching.compose_production import bind_item, change_registry, names, probe_lines
+from codemods.caching.production import USERS, brings_users
 from codemods.engine.context import Context
 from codemods.engine.edits import Edit
 from codemods.engine.model import Finding, Impact, Note, Outcome, Refusal, Role, rule
@@ -33,8 +40,6 @@ from codemods.formats.yaml import (
 )
 from codemods.formats.yaml_edits import (
     Source,
-    add_pairs,
-    append_item,
     block_lines,
     copied,
     dash_column,
@@ -46,7 +51,7 @@ from codemods.formats.yaml_edits import (
 )
 from codemods.repository import Document
 
-_CLONED = ("image", "restart", "networks", "healthcheck", "<<")
+_CLONED = ("image", "restart", "networks", "<<")
 _NEVER_CLONED = ("ports", "container_name", "volumes", "hostname", "depends_on")
 
 
@@ -65,9 +70,13 @@ def check(context: Context, document: Document) -> Iterator[Outcome]:
         yield Note("no nginx service: the private registry's port is not published")
         return
     nginx = services.value(facts.nginx.name)
+    siblings = [service for service in facts.registries if service.name != context.settings.registry.service]
     if isinstance(nginx, Mapping):
-        yield from _port(context, file, facts, nginx)
-        yield from _dependency(context, file, facts, nginx)
+        yield from publish_port(context, file, facts, nginx)
+        yield from wait_for_registry(context, file, facts, nginx)
+    if isinstance(nginx, Mapping) and siblings:
+        directory = _config_directory(context, _model(facts, siblings))
+        yield from mount_certificate(context, file, nginx, facts.nginx, directory)
 
 
 def _service(context: Context, file: YamlFile, facts: ComposeFacts, services: Mapping) -> Iterator[Outcome]:
@@ -86,6 +95,11 @@ def _service(context: Context, file: YamlFile, facts: ComposeFacts, services: Ma
                 f"the service {registry.service} exists with other content: {difference}",
                 "set registry.name in codemod.toml to another name, or rename this service",
             )
+            return
+        pair, like = services.get(present.name), services.value(model.name)
+        if pair and isinstance(like, Mapping):
+            directory = _config_directory(context, model)
+            yield from change_registry(context, file, pair, present, (like, model), directory)
     elif taken:
         yield Refusal(
             services.start,
@@ -139,6 +153,7 @@ def _clone(context: Context, file: YamlFile, facts: ComposeFacts, pair: Pair, mo
     assert isinstance(mapping, Mapping)
     siblings = [resolve(other.value) for other in _registry_pairs(file, facts)]
     step = file.column(mapping.pairs[0].key.start) - file.column(pair.key.start)
+    logins = registry.auth == "htpasswd"
     lines = [f"{registry.service}:"]
     for inner in mapping.pairs:
         name = inner.name or ""
@@ -146,15 +161,19 @@ def _clone(context: Context, file: YamlFile, facts: ComposeFacts, pair: Pair, mo
             new = [f"container_name: {registry.service}"]
         elif name == "volumes":
             new = _volumes(context, file, inner, model)
+        elif name == "healthcheck":
+            new = probe_lines(file, mapping, model, logins=logins)
         elif name in _CLONED or (name not in _NEVER_CLONED and _shared(name, siblings)):
             new = lines_of(file, inner)
             if inner.value.anchor and not isinstance(inner.value, Alias):
                 new = [f"{name}: *{inner.value.anchor}"]
-            if name not in ("image", "<<") and re.search(rf"\b{re.escape(model.short_name)}\b", "\n".join(new)):
+            if name not in ("image", "<<") and names(model.short_name, new):
                 continue
         else:
             continue
         lines += [" " * step + line if line else line for line in new]
+    if mapping.get("healthcheck") is None:
+        lines += [" " * step + line for line in probe_lines(file, mapping, model, logins=logins)]
     return [*_gap(context, file, facts, pair, model), *lines]
 
 
@@ -180,7 +199,7 @@ def _volumes(context: Context, file: YamlFile, pair: Pair, model: Service) -> li
     if not isinstance(sequence, Sequence):
         raise CannotEdit("volumes is no list", "write it as a list", pair.key.start)
     config = model.mounted_from(model.config_target) if model.config_target else None
-    directory = config.rpartition("/")[0] if config and "/" in config else context.stack.directory
+    directory = _config_directory(context, model)
     sources = {
         model.data_directory: _data_directory(context, model),
         config: f"{directory}/{context.settings.registry.config_name}",
@@ -196,10 +215,19 @@ def _volumes(context: Context, file: YamlFile, pair: Pair, model: Service) -> li
             items.append(Source(source))
     if config is None:
         items.append(f"{directory}/{context.settings.registry.config_name}:/etc/docker/registry/config.yml:ro")
+    if brings_users(context):
+        like = next((mount.node for mount in model.mounts if mount.target == model.config_target), None)
+        items.append(bind_item(file, like, f"{directory}/{context.settings.registry.users_name}", USERS))
     if sequence.flow:
         return [f"volumes: {flow_source(items)}"]
     dash = dash_column(file, sequence) - file.column(pair.key.start) if pair.value is sequence else 2
     return block_lines("volumes", items, step=2, dash=dash)
+
+
+def _config_directory(context: Context, model: Service) -> str:
+    """Where our configuration lies: beside the model's, else in the stack's directory."""
+    config = model.mounted_from(model.config_target) if model.config_target else None
+    return config.rpartition("/")[0] if config and "/" in config else context.stack.directory
 
 
 def _gap(context: Context, file: YamlFile, facts: ComposeFacts, pair: Pair, model: Service) -> list[str]:
@@ -220,84 +248,3 @@ def _gap(context: Context, file: YamlFile, facts: ComposeFacts, pair: Pair, mode
 def _like(model: str, name: str) -> str:
     """`name` in the capitals of the model."""
     return name.upper() if model.isupper() else name.capitalize() if model[0].isupper() else name
-
-
-def _port(context: Context, file: YamlFile, facts: ComposeFacts, nginx: Mapping) -> Iterator[Outcome]:
-    assert facts.nginx is not None
-    port = context.settings.registry.port
-    for service in facts.services.values():
-        for published in service.ports:
-            if published.published != port:
-                continue
-            if service.name == facts.nginx.name and published.target == port:
-                return
-            yield Refusal(
-                nginx.start,
-                f"host port {port} is taken: {service.name} publishes {published.published}:{published.target}",
-                "set registry.port in codemod.toml to a free port",
-            )
-            return
-    if nginx.value("network_mode"):
-        yield Note(f"{facts.nginx.name} uses network_mode: port {port} needs no publishing")
-        return
-    pair = nginx.get("ports")
-    if pair is None or not isinstance(pair.value, Sequence) or not pair.value.items:
-        raise CannotEdit(
-            f"{facts.nginx.name} has no list `ports` of its own", f"publish {port}:{port} by hand", nginx.start
-        )
-    sequence = pair.value
-    yield Finding(
-        pair.key.start,
-        pair.key.end,
-        f"{facts.nginx.name} does not publish port {port}",
-        tuple(append_item(file, sequence, port_item(file, sequence, port))),
-        (("services", facts.nginx.name, "ports", "+"),),
-        impact=Impact.RECREATE,
-    )
-
-
-def port_item(file: YamlFile, sequence: Sequence, port: int) -> object:
-    """The last item with our port in place of its two: same quotes, same address, same form."""
-    last = resolve(sequence.items[-1])
-    if isinstance(last, Mapping):
-        copy: dict[str, object] = copied(file, last)
-        return copy | {"target": Source(str(port)), "published": _number_like(copy.get("published"), port)}
-    source = file.text[file.content_start(last) : last.end]
-    match = re.fullmatch(r"""(['"]?)((?:.*:)?)\d+:\d+((?:/\w+)?)\1""", source)
-    if not match:
-        raise CannotEdit("the last port has a form of its own", f"publish {port}:{port} by hand", last.start)
-    quote, address, protocol = match.groups()
-    return Source(f"{quote}{address}{port}:{port}{protocol}{quote}")
-
-
-def _number_like(published: object, port: int) -> Source:
-    quoted = isinstance(published, Source) and published.text[:1] in "'\""
-    return Source(f'"{port}"' if quoted else str(port))
-
-
-def _dependency(context: Context, file: YamlFile, facts: ComposeFacts, nginx: Mapping) -> Iterator[Outcome]:
-    assert facts.nginx is not None
-    name = context.settings.registry.service
-    pair = nginx.get("depends_on")
-    if pair is None:
-        return
-    registries = {service.name for service in facts.registries}
-    where = ("services", facts.nginx.name, "depends_on")
-    value = pair.value
-    if isinstance(value, Mapping) and value.pairs:
-        if value.get(name):
-            return
-        last = next((entry for entry in reversed(value.pairs) if entry.name in registries), value.pairs[-1])
-        edits = add_pairs(file, value, {name: copied(file, resolve(last.value))}, after=last)
-        writes = (*where, name)
-    elif isinstance(value, Sequence) and value.items:
-        names = [text_of(item) for item in value.items]
-        if name in names:
-            return
-        index = max((number for number, item in enumerate(names) if item in registries), default=len(names) - 1)
-        edits = append_item(file, value, name, after=index)
-        writes = (*where, "+")
-    else:
-        raise CannotEdit("depends_on is neither a map nor a list of its own", f"add {name} by hand", pair.key.start)
-    message = f"{facts.nginx.name} does not wait for {name}"
-    yield Finding(pair.key.start, pair.key.end, message, tuple(edits), (writes,))

@@ -1,4 +1,4 @@
-"""Commit messages of the recipe: the plan's, one commit for each task."""
+"""Commit messages of the recipe: one commit for each task, in the plan's words where it adds what was not there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from codemods.commit import CommitStep
 from codemods.engine.report.escape import printable
 from codemods.engine.run import PIPELINES, Change
-from codemods.settings import Settings
+from codemods.settings import RegistrySettings, Settings
 
 PIPELINE_COMMITS = 10
 """More pipelines than this share one commit."""
@@ -17,6 +17,12 @@ PIPELINE_COMMITS = 10
 def commit_steps(changes: Sequence[Change], settings: Settings) -> list[CommitStep]:
     """The commits of a run, in plan order, each with the paths that belong to it."""
     registry = settings.registry
+    places = {
+        "registry-add-private-config": "its configuration",
+        "compose-add-private-registry": "the Docker Compose stack",
+        "nginx-add-private-server": "nginx",
+        "terraform-provision-private-registry": "Terraform provisioning",
+    }
     subjects = {
         "registry-add-private-config": f"add {registry.name} R/W registry config for CI build caching",
         "compose-add-private-registry": f"add {registry.service} service to Docker Compose stack",
@@ -27,12 +33,16 @@ def commit_steps(changes: Sequence[Change], settings: Settings) -> list[CommitSt
         "terraform-provision-private-registry": f"add {registry.name} registry to Terraform cloud-init provisioning",
         "cleanup-protect-cache-tag": f"keep the newest pushes and {registry.cache_tag} in the tag cleanup",
     }
-    steps = [
-        _step(settings, subject, rule, [change.path for change in changes if rule in change.rules])
-        for rule, subject in subjects.items()
-    ]
-    pipelines = [change.path for change in changes if PIPELINES in change.rules]
-    caching = "add BuildKit layer caching and dual-push to"
+    steps = []
+    for rule, subject in subjects.items():
+        made = [change for change in changes if rule in change.rules]
+        if rule in places and all(registry.service in change.document.text for change in made):
+            subject = _in_line(registry, places[rule])
+        steps.append(_step(settings, subject, rule, [change.path for change in made]))
+    built = [change for change in changes if PIPELINES in change.rules]
+    pipelines = [change.path for change in built]
+    is_there = all(registry.host in change.document.text for change in built)
+    caching = _in_line(registry, "").strip() if is_there else "add BuildKit layer caching and dual-push to"
     if len(pipelines) > PIPELINE_COMMITS:
         steps.append(_step(settings, f"{caching} {len(pipelines)} pipelines", PIPELINES, pipelines))
     else:
@@ -41,6 +51,11 @@ def commit_steps(changes: Sequence[Change], settings: Settings) -> list[CommitSt
     # The cleanup script is the plan's last task.
     steps.sort(key=lambda step: "cleanup-" in step.trailer)
     return [step for step in steps if step.paths]
+
+
+def _in_line(registry: RegistrySettings, place: str) -> str:
+    """The subject where all is there already, and the settings or the profile have changed."""
+    return f"follow the settings of the {registry.name} registry in {place}"
 
 
 def _step(settings: Settings, subject: str, rule: str, paths: Iterable[str]) -> CommitStep:

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from codemods.caching.production import certificate_target, key_target
 from codemods.formats.nginx_edits import Gap, gap_above, one_line, style_of, styled
 
 if TYPE_CHECKING:
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
     from codemods.settings import RegistrySettings
 
 HOST_VALUES = {"as-written": "$host", "verified": "$http_host"}
+ANY_NAME = "_"
 PROTO = "proxy_set_header X-Forwarded-Proto $scheme;"
 REGISTRY_PORT = 5000
 _SERVER = """\
 server {{
     {listen}
-    server_name _;
+    server_name {names};{tls}
 
     client_max_body_size 0;
     proxy_request_buffering off;
@@ -84,6 +86,8 @@ def server_lines(
     """The plan's server in the model's layout and on its addresses; `banner`: under a comment like the model's."""
     text = _SERVER.format(
         listen="\n    ".join(_listens(model, registry)),
+        names=server_names(registry),
+        tls="".join(f"\n    {line}" for line in tls_lines(registry)) if registry.scheme == "https" else "",
         target=target,
         host=HOST_VALUES[profile],
         proto=f"        {PROTO}\n" if profile == "verified" else "",
@@ -92,6 +96,20 @@ def server_lines(
     gap = gap_above(file, model.directive)
     comment = _banner(gap.comment, _ports(model), registry) if banner else []
     return [*_above(gap, comment), *styled(text.split("\n"), style_of(file, model.directive))]
+
+
+def server_names(registry: RegistrySettings) -> str:
+    """What the server is called: TLS clients ask for it by name."""
+    return registry.hostname if registry.scheme == "https" else ANY_NAME
+
+
+def tls_lines(registry: RegistrySettings) -> list[str]:
+    """What a server needs besides `listen … ssl`."""
+    return [
+        f"ssl_certificate {certificate_target(registry)};",
+        f"ssl_certificate_key {key_target(registry)};",
+        "ssl_protocols TLSv1.2 TLSv1.3;",
+    ]
 
 
 def is_banner(gap: Gap, model: Server, names: Iterable[str], *, everywhere: bool) -> bool:
@@ -140,13 +158,13 @@ def _ports(server: Server) -> list[str]:
 
 def _listens(model: Server, registry: RegistrySettings) -> list[str]:
     """Our port on the addresses that the model listens on."""
-    lines = []
+    lines, ssl = [], ["ssl"] if registry.scheme == "https" else []
     for listen in model.listens:
         if listen.ports:
             address = f"{listen.address}:" if listen.address else ""
             options = [option for option in listen.directive.args[1:] if option.startswith("ipv6only=")]
-            lines.append(" ".join(["listen", f"{address}{registry.port}", *options]) + ";")
-    return list(dict.fromkeys(lines)) or [f"listen {registry.port};"]
+            lines.append(" ".join(["listen", f"{address}{registry.port}", *ssl, *options]) + ";")
+    return list(dict.fromkeys(lines)) or [" ".join(["listen", str(registry.port), *ssl]) + ";"]
 
 
 def _banner(comment: Iterable[str], ports: Iterable[str], registry: RegistrySettings) -> list[str]:

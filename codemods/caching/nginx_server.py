@@ -9,7 +9,11 @@ without an upstream, so does the new server.
 Profile `verified` sends `Host $http_host` and `X-Forwarded-Proto`: with `Host $host` the registry answers an upload
 with a URL that has lost its port, and no push works.
 
-Not for: a server that is there already on the registry's port; it is only brought to the profile.
+With `registry.scheme = "https"` the server ends TLS: it has the registry's name, the certificate that compose mounts,
+and TLS 1.2 and 1.3. A change of the setting brings a server that is there from one to the other.
+
+Not for: a server that is there already on the registry's port; it is only brought to the profile and the scheme. One
+with a certificate of its own keeps it.
 
 Evidence: facts 17, 18, 19, 20, 21, 22.
 """
@@ -20,7 +24,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from codemods.caching.nginx_blocks import HOST_VALUES, PROTO, REGISTRY_PORT, is_banner, server_lines, upstream_lines
-from codemods.engine.model import Finding, Impact, Note, Outcome, Refusal, Role, rule
+from codemods.caching.nginx_scheme import refuse_other_scheme, scheme_edits, server_paths
+from codemods.engine.model import Finding, Impact, Outcome, Refusal, Role, rule
 from codemods.facts.nginx import Address, Location, NginxFacts, Server, Target, Upstream, read_nginx, setting
 from codemods.formats.nginx import Directive, NginxFile, entry_name, parse
 from codemods.formats.nginx_edits import gap_above, insert_directive, insert_lines, replace_word
@@ -49,17 +54,14 @@ def check(context: Context, document: Document) -> Iterator[Outcome]:
     elif here.server:
         if any(map(here.lacks_upstream, here.server.targets)):
             yield here.add_upstream()
-        for location in here.server.locations:
-            if location.target and here.leads_here(location.target):
-                yield from _bring_to_profile(context.settings.profile, document.nginx, here.server, location)
+        yield from refuse_other_scheme(facts, here.server, registry)
+        yield from here.bring_up_to_date(context.settings.profile)
     elif not here.siblings:
         yield here.no_model()
     else:
         if not here.upstream and not here.straight:
             yield here.add_upstream()
         yield here.add_server(context.settings.profile)
-        if registry.scheme == "https":
-            yield Note(f"the new server on port {registry.port} has no TLS: add its certificate, or end TLS before it")
 
 
 @dataclass
@@ -165,6 +167,22 @@ class _Here:
         return self.insertion(
             model.directive, lines, f"no server on port {self.registry.port} for the private registry"
         )
+
+    def bring_up_to_date(self, profile: str) -> Iterator[Outcome]:
+        """What our server lacks of the profile and of the scheme; both in one finding, as the server's name changes."""
+        assert self.server
+        locations = [found for found in self.server.locations if found.target and self.leads_here(found.target)]
+        outcomes = [
+            outcome for found in locations for outcome in _bring_to_profile(profile, self.file, self.server, found)
+        ]
+        edits = scheme_edits(self.file, self.server, self.registry)
+        if edits:
+            findings = [outcome for outcome in outcomes if isinstance(outcome, Finding)]
+            edits += [edit for finding in findings for edit in finding.edits]
+            place, words = server_paths(self.file, self.server, edits), self.server.directive.words
+            message = "; ".join([f"the server speaks no {self.registry.scheme}", *(one.message for one in findings)])
+            yield Finding(words[0].start, words[-1].end, message, tuple(edits), place)
+        yield from (outcome for outcome in outcomes if not (edits and isinstance(outcome, Finding)))
 
     def has_banner(self, model: Server) -> bool:
         """Whether the siblings stand under banners: all of them, or the last one under one that names it."""

@@ -6,6 +6,10 @@ uses as an entry in `logins`, `cache_from` and `cache_to` on the private registr
 pins the image to one that honours it; and it writes the cache reference bare, because versions before 3.1 and from
 6.0 on cut the long form at its comma.
 
+With `registry.auth = "htpasswd"` the private registry gets an entry of its own in `logins`, with the secrets that the
+settings name; without, that entry goes again. Over https no `buildkit_config` is written, and ours goes; the image
+that was pinned for http stays, as nobody knows what stood there before.
+
 A step that may run for pull requests of others reads the cache and does not write it: whoever can write the cache can
 put code into every image that is built from it. A step that already caches elsewhere is left as it is, and said so.
 
@@ -23,6 +27,7 @@ from collections.abc import Iterator
 from codemods.caching.cache_reference import cache_reference, image_name, is_ours
 from codemods.caching.plugin_image import pin_image
 from codemods.caching.step_edits import StepEdits, refuse_shared
+from codemods.caching.step_logins import step_logins
 from codemods.engine.context import Context
 from codemods.engine.edits import Edit
 from codemods.engine.model import Finding, Impact, Note, Outcome, Refusal, Role, rule
@@ -32,9 +37,7 @@ from codemods.facts.pipelines import MARKER, Build, may_run_for_pull_requests, n
 from codemods.formats.yaml import Mapping, Pair, Scalar, Sequence, YamlFile, duplicate_key, resolve, text_of
 from codemods.formats.yaml_edits import (
     Literal,
-    add_pairs,
     append_item,
-    copied,
     flow_source,
     remove_pair,
     replace_scalar,
@@ -42,7 +45,6 @@ from codemods.formats.yaml_edits import (
 )
 from codemods.repository import Document
 
-DOCKER_HUB = "https://index.docker.io/v1/"
 _CACHE_KEYS = ("cache_from", "cache_to", "cache_images")
 
 
@@ -114,10 +116,10 @@ def _plan(context: Context, file: YamlFile, step: StepEdits) -> Iterator[Outcome
     _refuse_downgrade(context, build, reference)
     pin_image(context, file, step)
     _add_repository(context, file, step, repositories, primary)
-    _add_login(file, step)
+    step_logins(context, file, step)
     added: dict[str, object] = {}
     yield from _add_cache(context, file, step, reference, added)
-    _set_http(context, file, step, added)
+    yield from _set_http(context, file, step, added)
     step.append_settings(file, added)
 
 
@@ -185,23 +187,6 @@ def _extend(file: YamlFile, value: Scalar, new: str) -> Edit:
     return Edit(end, end, f"{separator}{new}")
 
 
-def _add_login(file: YamlFile, step: StepEdits) -> None:
-    """Name the step's own credentials for the registry they are for, when they stand alone."""
-    build = step.build
-    repo, username, password = build.setting("repo"), build.setting("username"), build.setting("password")
-    if repo is None or build.setting("logins") or username is None or password is None:
-        return
-    registry = build.setting("registry")
-    entry = {
-        "registry": copied(file, registry[0].value) if registry else DOCKER_HUB,
-        "username": copied(file, username[0].value),
-        "password": copied(file, password[0].value),
-    }
-    pair, owner = repo
-    path = (*file.path_of(owner), "logins")
-    step.change(owner, add_pairs(file, owner, {"logins": [entry]}, after=pair), path, "logins")
-
-
 def _add_cache(
     context: Context, file: YamlFile, step: StepEdits, reference: str, added: dict[str, object]
 ) -> Iterator[Outcome]:
@@ -237,7 +222,7 @@ def _shorten(file: YamlFile, step: StepEdits, pair: Pair, owner: Mapping, long_f
     step.change(node, [edit], file.path_of(node), "bare cache reference")
 
 
-def _set_http(context: Context, file: YamlFile, step: StepEdits, added: dict[str, object]) -> None:
+def _set_http(context: Context, file: YamlFile, step: StepEdits, added: dict[str, object]) -> Iterator[Outcome]:
     """Say to BuildKit that the registry speaks http; over https take that away again."""
     registry = context.settings.registry
     ours = Literal((f'[registry."{registry.host}"]', "  http = true", "  insecure = true"))
@@ -255,18 +240,8 @@ def _set_http(context: Context, file: YamlFile, step: StepEdits, added: dict[str
             pair.value.start,
         )
     if registry.scheme == "https" and is_ours:
-        if _speaks_http(context):
-            raise CannotEdit(
-                f"nginx still serves port {registry.port} over http, and the step could not reach it any more",
-                "let the server on that port listen with ssl first",
-                pair.value.start,
-            )
         where = (*file.path_of(owner), pair.name or "")
         step.change(owner, [remove_pair(file, owner, pair)], where, "no buildkit_config over https")
-
-
-def _speaks_http(context: Context) -> bool:
-    """Whether nginx has a server on the registry's port, and that without TLS."""
-    listens = [listen for server in context.nginx.servers for listen in server.listens] if context.nginx else []
-    ours = [listen for listen in listens if context.settings.registry.port in listen.ports]
-    return bool(ours) and not any(listen.ssl for listen in ours)
+        if step.build.plugin.insecure:
+            image = text_of(step.build.image.value)
+            yield Note(f"step {step.build.name} keeps {image}, which http needed: over https the usual one does, too")

@@ -1,18 +1,16 @@
-"""Elements of the provision list that write a file of the repository to the VM: finding them, and adding one."""
+"""Elements of the provision list that write a file to the VM: finding them, and writing another one like them."""
 
 from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 
-from codemods.caching.collection import plain, rename_spans
-from codemods.caching.terraform_site import Site
-from codemods.engine.edits import Edit
-from codemods.engine.model import Outcome
+from codemods.caching.collection import plain
+from codemods.caching.terraform_site import Site, config_file
 from codemods.errors import CannotEdit
 from codemods.facts.terraform import Deployment, resolve_source
-from codemods.formats.hcl_edits import copied, insert_element
+from codemods.formats.hcl_edits import NewElement
 
 
 def is_file(written: str, wanted: str) -> bool:
@@ -24,7 +22,7 @@ def is_deployed(site: Site, source: str, destination: str, advice: str) -> bool:
     """Whether an element writes a file of the repository to its place; CannotEdit when only half of that is so."""
     for deployment in site.facts.deployments:
         same_target = is_file(deployment.destination, destination)
-        same_source = _is_source(site, deployment, source)
+        same_source = is_source(site, deployment, source)
         if same_target and same_source:
             return True
         if same_target or same_source:
@@ -34,21 +32,9 @@ def is_deployed(site: Site, source: str, destination: str, advice: str) -> bool:
     return False
 
 
-def deploy(
-    site: Site, source: str, destination: str, *, model: Deployment, after: int, about: str, comments: Sequence[int]
-) -> Iterator[Outcome]:
-    """Yield an element behind element `after` that writes a file as `model` does.
-
-    `about` is its comment, in the sign of those above the elements `comments`; without any it gets none.
-    """
-    above = [found for index in comments if (found := site.file.comments_above(site.element(index).start))]
-    sign = re.match(r"#+|//", above[-1][-1].text) if above else None
-    element = copied(site.file, site.element(model.index), _retargeted(site, model, source, destination))
-    first = site.file.comments_above(site.element(after).start)
-    gap = site.file.after_blank_line(first[0].start if first else site.element(after).start)
-    comment = f"{sign[0]} {about}" if sign else ""
-    edits = insert_element(site.file, site.elements, after, element, comment=comment, gap=gap)
-    yield site.finding(after, f"{posixpath.basename(source)} is not written to {destination}", edits, "+")
+def is_config(site: Site, deployment: Deployment) -> bool:
+    """Whether an element writes the configuration of a sibling registry."""
+    return any((path := config_file(service)) and is_file(deployment.destination, path) for service in site.siblings)
 
 
 def simple_model(site: Site) -> Deployment:
@@ -56,10 +42,10 @@ def simple_model(site: Site) -> Deployment:
     compose = site.context.stack.compose or ""
     simple = [one for one in site.facts.deployments if one.kind == "file" and not one.suffix and is_alone(site, one)]
     for deployment in simple:
-        if _is_source(site, deployment, compose):
+        if is_source(site, deployment, compose):
             return deployment
     for deployment in simple:
-        if _resolved(site, deployment):
+        if resolved(site, deployment):
             return deployment
     raise CannotEdit(
         "no element of the list deploys a file with base64encode(file(…)) and nothing more",
@@ -72,29 +58,46 @@ def is_alone(site: Site, deployment: Deployment) -> bool:
     return sum(1 for one in site.facts.deployments if one.index == deployment.index) == 1
 
 
-def _resolved(site: Site, deployment: Deployment) -> str | None:
+def resolved(site: Site, deployment: Deployment) -> str | None:
+    """The path in the repository that an element writes from, where that can be told."""
     assert site.context.stack.terraform
     return resolve_source(site.context.stack.terraform, deployment.source)
 
 
-def _is_source(site: Site, deployment: Deployment, wanted: str) -> bool:
+def is_source(site: Site, deployment: Deployment, wanted: str) -> bool:
+    """Whether an element writes from a path of the repository."""
     if deployment.kind not in ("file", "templatefile"):
         return False
-    resolved = _resolved(site, deployment)
-    return resolved == wanted or (resolved is None and is_file(deployment.source, wanted))
+    path = resolved(site, deployment)
+    return path == wanted or (path is None and is_file(deployment.source, wanted))
 
 
-def _retargeted(site: Site, model: Deployment, source: str, destination: str) -> list[Edit]:
-    """The model's paths replaced by ours, each with its own way to write the directory."""
-    resolved = _resolved(site, model) or site.context.stack.compose or ""
-    relative = posixpath.relpath(posixpath.dirname(source) or ".", posixpath.dirname(resolved) or ".")
-    directory = model.source[: model.source.rfind("/") + 1] + ("" if relative == "." else f"{relative}/")
-    plain(relative)
+def source_like(site: Site, model: Deployment, path: str) -> str:
+    """A path of the repository as the model writes its own."""
+    own = resolved(site, model) or site.context.stack.compose or ""
+    relative = posixpath.relpath(path, posixpath.dirname(own) or ".")
+    directory = model.source[: model.source.rfind("/") + 1]
+    if not relative.startswith("../"):
+        return directory + plain(relative)
+    root = directory[: directory.rfind("}/") + 2] if "}/" in directory else ""
+    return root + posixpath.normpath(directory.removeprefix(root) + plain(relative))
+
+
+def destination_like(model: Deployment, destination: str) -> str:
+    """A path on the VM with the directory as the model writes it, when that has a variable."""
     plain(destination)
     if "${" in model.destination:
-        destination = posixpath.join(posixpath.dirname(model.destination), posixpath.basename(destination))
-    element = site.element(model.index)
-    # A `chmod` behind it names the place once more.
-    places = rename_spans(site.file.text[element.start : element.end], [(model.destination, destination)])
-    targets = [Edit(element.start + start, element.start + end, new) for start, end, new in places]
-    return [Edit(*model.source_span, directory + posixpath.basename(source)), *targets]
+        return posixpath.join(posixpath.dirname(model.destination), posixpath.basename(destination))
+    return destination
+
+
+def new_element(site: Site, source: str, after: int, about: str, comments: Iterable[int]) -> NewElement:
+    """The element `source`, to be inserted behind element `after`, set off by a blank line when that one is.
+
+    `about` is its comment, in the sign of those above the elements `comments`; without any it gets none.
+    """
+    above = [found for index in comments if (found := site.file.comments_above(site.element(index).start))]
+    sign = re.match(r"#+|//", above[-1][-1].text) if above else None
+    first = site.file.comments_above(site.element(after).start)
+    gap = site.file.after_blank_line(first[0].start if first else site.element(after).start)
+    return NewElement(source, f"{sign[0]} {about}" if sign else "", gap)

@@ -4,6 +4,9 @@ A VM made from the template must come up with the private registry: its data dir
 line that collects its garbage, and its line in the comment about ports. Each part is written like the sibling
 registry above it, so the list keeps its house style. The minute of the crontab line continues the siblings' stagger.
 
+With `registry.scheme = "https"` the certificate and its key are deployed from the repository, with
+`registry.auth = "htpasswd"` the file of users from a sensitive variable; what only root may read gets mode 0600.
+
 Profile `verified` does not collect in the live registry: `-m` deletes the children of every image index, and a run
 beside pushes leaves layers of zero bytes. Its line runs the collector of `registry-add-collector`, which this rule
 deploys like the cleanup script: the registry is stopped for the run, and kept within `registry.storage`. Lines of the
@@ -16,28 +19,26 @@ Evidence: facts 11, 14, 15.
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterator
 
 from codemods.caching.collection import mentions, plain, rename_spans
 from codemods.caching.terraform_collection import provide_collection
-from codemods.caching.terraform_deployment import deploy, is_alone, is_deployed, is_file, simple_model
-from codemods.caching.terraform_site import Site, config_file
+from codemods.caching.terraform_collector import provide_collector
+from codemods.caching.terraform_files import provide_files
+from codemods.caching.terraform_site import Site
 from codemods.engine.context import Context
 from codemods.engine.model import Finding, Impact, Outcome, Refusal, Role, rule
 from codemods.errors import CannotEdit
 from codemods.facts.compose import ComposeFacts, Service
-from codemods.facts.terraform import Deployment, PortComment
+from codemods.facts.terraform import PortComment
 from codemods.formats.hcl import String
 from codemods.formats.hcl_edits import insert_comment, replace_in_string
 from codemods.repository import Document
 
-_OTHER_NAME = "set registry.name in codemod.toml to another name, or take this element out"
-
 
 @rule("terraform-provision-private-registry", Role.TERRAFORM, impact=Impact.REPLACE, since="0.1.0", task="4")
 def check(context: Context, document: Document) -> Iterator[Outcome]:
-    """Yield the directory, the configuration, the collector, its crontab line and the port comment that are missing."""
+    """Yield the directory, the files, the collector, its crontab line and the port comment that are missing."""
     facts, compose = context.terraform, context.compose
     if facts is None:
         return
@@ -54,7 +55,7 @@ def check(context: Context, document: Document) -> Iterator[Outcome]:
         return
     site = Site(context, document.hcl, facts, elements, compose, siblings)
     refused: set[str] = set()
-    for part in (_directory, _configuration, _collector, provide_collection, _port_comment):
+    for part in (_directory, provide_files, provide_collector, provide_collection, _port_comment):
         try:
             yield from part(site)
         except CannotEdit as error:
@@ -87,49 +88,6 @@ def _directory(site: Site) -> Iterator[Outcome]:
     assert isinstance(string, String)
     edit = replace_in_string(site.file, string, last.end, last.end, f" {plain(wanted)}")
     yield site.finding(last.index, f"the data directory {wanted} is not made", [edit], str(last.index))
-
-
-def _configuration(site: Site) -> Iterator[Outcome]:
-    stack, name = site.context.stack, site.registry.config_name
-    if stack.configs is None:
-        raise CannotEdit("the directory of the registry configurations is not known", "set paths.configs")
-    source = posixpath.normpath(posixpath.join(stack.configs, name))
-    if is_deployed(site, source, site.destination, _OTHER_NAME):
-        return
-    model = simple_model(site)
-    configs = [one.index for one in site.facts.deployments if _is_config(site, one)] or [model.index]
-    about = f"Write {site.registry.name} R/W registry config (no proxy = accepts pushes)"
-    yield from deploy(site, source, site.destination, model=model, after=max(configs), about=about, comments=configs)
-
-
-def _is_config(site: Site, deployment: Deployment) -> bool:
-    """Whether an element writes the configuration of a sibling registry."""
-    return any((path := config_file(service)) and is_file(deployment.destination, path) for service in site.siblings)
-
-
-def _collector(site: Site) -> Iterator[Outcome]:
-    """The script that the crontab line runs, written like the cleanup script and behind it, else behind our config."""
-    source = site.context.stack.collector
-    if not site.context.settings.verified or source is None:
-        return
-    if is_deployed(site, source, site.collector, "take this element out, or move what it writes"):
-        return
-    cleanup = site.cleanup
-    model = cleanup if cleanup and cleanup.kind == "file" and is_alone(site, cleanup) else simple_model(site)
-    after = cleanup.index if cleanup else _last_config(site, model)
-    about = "Write the registry garbage collector"
-    yield from deploy(site, source, site.collector, model=model, after=after, about=about, comments=[model.index])
-
-
-def _last_config(site: Site, model: Deployment) -> int:
-    """The element behind which ours is written, or has just been inserted."""
-    ours = [one.index for one in site.facts.deployments if is_file(one.destination, site.destination)]
-    siblings = [one.index for one in site.facts.deployments if _is_config(site, one)]
-    last = max((*ours, *siblings), default=model.index)
-    if not ours and site.elements.commas[last] is None:
-        start = site.element(last).start
-        raise CannotEdit("two elements belong behind the last one, which has no comma", "put a comma behind it", start)
-    return last
 
 
 def _port_comment(site: Site) -> Iterator[Outcome]:

@@ -74,12 +74,12 @@ def apply_caching(common: CommonOptions, /, **values: object) -> int:
 
 def _selection(session: Session, common: CommonOptions, options: Options) -> Selection:
     """What may be written. Raises SettingsError for whatever on the command line or in the settings cannot be."""
+    from codemods.caching.production import check_settings
     from codemods.caching.recipe import RECIPE
 
     settings = session.settings
     settings.require("registry.hostname")
-    if settings.registry.auth != "none":
-        raise SettingsError('registry.auth = "htpasswd" is not supported by apply-caching yet; set it to "none"')
+    check_settings(settings, session.context.stack)
     ids = [rule.id for rule in RECIPE]
     ignored = frozenset(settings.ignore)
     if ignored.difference(ids):

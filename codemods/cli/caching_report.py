@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from codemods.caching.production import production_notes
 from codemods.engine.baseline import find_baseline
 from codemods.engine.context import Context
 from codemods.engine.inspection import PARSE_ERROR
@@ -130,8 +131,8 @@ def _notes(session: Session, found: ChangeSet) -> Iterator[str]:
             f"{count(pinned, 'step')} pinned to {settings.woodpecker.plugin_image}: a privileged image, older than "
             "latest; newer standard images cannot be told about a registry over http"
         )
-    if settings.registry.scheme == "https" and changed - session.context.pipelines:
-        yield "registry.scheme is https: the nginx server of this recipe still speaks http; TLS in front of it is yours"
+    if changed:
+        yield from production_notes(settings.registry)
     added = {rule for change in found.changes for rule in change.rules}
     if settings.verified and "registry-add-private-config" in added and not _is_collected(session, added):
         cap, disk = settings.registry.storage, _disk_size(session)

@@ -66,6 +66,7 @@ class CheckRun:
 
     def _rules(self) -> list[Rule]:
         """The rules to run: the recipe's only once the repository has adopted it."""
+        from codemods.caching.production import check_settings
         from codemods.catalogue import ALL, LINT, RECIPE
 
         settings, ids = self.session.settings, [rule.id for rule in ALL]
@@ -73,6 +74,7 @@ class CheckRun:
         ignore = known_rules(self.options.ignore, ids, "--ignore: ") | known_rules(settings.ignore, ids, "ignore: ")
         rules = list(LINT)
         if settings.registry.hostname and self.session.has_adopted_recipe():
+            check_settings(settings, self.context.stack)
             rules = [*RECIPE, *LINT]
             self.recipe = frozenset(rule.id for rule in RECIPE)
         elif settings.registry.hostname:

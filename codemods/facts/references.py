@@ -17,6 +17,8 @@ _HUB_HOSTS = (DOCKER_HUB, "index.docker.io", "registry-1.docker.io", "registry.h
 _FIELDS = re.compile(r"(?:\$\{[^}]*\}|\\(?!,)|[^,\\])+")
 _HIDDEN = ("secrets", "environment", "volumes")
 _NO_CREDENTIALS = ("registry", "mirrors")
+_HAS_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+"""What Go takes for a scheme, a plain host name before its port among it."""
 
 
 @dataclass
@@ -67,6 +69,16 @@ def login_host(registry: str) -> str | None:
     """`host:port` under which Docker keeps a login; scheme and path do not count, the port does (facts 36)."""
     host = re.sub(r"\A[a-z]+://", "", registry.strip(), flags=re.IGNORECASE).partition("/")[0]
     return None if "$" in host else _canonical_host(host)
+
+
+def needs_scheme(registry: str) -> bool:
+    """Whether Go's `url.Parse` refuses it: no scheme, and a colon before the first slash."""
+    return "$" not in registry and not _HAS_SCHEME.match(registry) and ":" in registry.partition("/")[0]
+
+
+def with_scheme(registry: str, scheme: str) -> str:
+    """The registry with a scheme where it needs one."""
+    return f"{scheme}://{registry}" if needs_scheme(registry) else registry
 
 
 def _canonical_host(host: str) -> str:

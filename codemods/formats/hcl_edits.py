@@ -3,57 +3,76 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from codemods.engine.edits import Edit, apply_edits
 from codemods.errors import CannotEdit
 from codemods.formats.comments import Comment
-from codemods.formats.hcl import HclFile, Heredoc, List, String, Value, walk
+from codemods.formats.hcl import Block, HclFile, Heredoc, List, String, Value, walk
 
 _REST_OF_LINE = re.compile(r"(?:[ \t\r]|/\*.*?\*/)*(?:(?:#|//)[^\n]*)?\n", re.DOTALL)
 
 
-def insert_element(
-    file: HclFile, values: List, after: int, source: str, *, comment: str = "", gap: bool = False
-) -> list[Edit]:
-    """Insert an element behind element `after`, on lines of its own where the neighbour ends its line.
+class NewElement(NamedTuple):
+    """An element to be inserted: `source` is HCL, its lines after the first indented relative to the first.
 
-    `source` is HCL, its lines after the first indented relative to the first. `comment` is a whole comment for the
-    line above and `gap` asks for a blank line above that; inside a line both are left out. Raises CannotEdit.
+    `comment` is a whole comment for the line above and `gap` asks for a blank line above that; inside a line both are
+    left out.
     """
+
+    source: str
+    comment: str = ""
+    gap: bool = False
+
+
+def insert_element(file: HclFile, values: List, after: int, source: str, *, comment: str = "") -> list[Edit]:
+    """Insert one element, as `insert_elements` does."""
+    return insert_elements(file, values, after, [NewElement(source, comment)])
+
+
+def insert_elements(file: HclFile, values: List, after: int, elements: Sequence[NewElement]) -> list[Edit]:
+    """Insert elements behind element `after`, on lines of their own where that ends its line. Raises CannotEdit."""
     neighbour, comma = values.children[after], values.commas[after]
     behind = neighbour.end if comma is None else comma + 1
     rest = _REST_OF_LINE.match(file.text, behind)
     indentation = _element_indentation(file, values, after)
     newline = newline_after(file.text, neighbour.end)
-    element = newline.join([source.split("\n")[0], *(indentation + line for line in source.split("\n")[1:])])
+    sources = [f"{newline}{indentation}".join(element.source.split("\n")) for element in elements]
     if comma is None and neighbour.end in {value.end for value in walk(neighbour) if isinstance(value, Heredoc)}:
         raise CannotEdit(
             "the last element is a heredoc without a comma", "put a comma on the line below its end", neighbour.start
         )
     if rest is None:
-        new = f", {element}" if comma is None else f" {element},"
+        new = "".join(f", {source}" if comma is None else f" {source}," for source in sources)
         return [Edit(behind, behind, new)]
-    lines = [""] * gap + [indentation + comment] * bool(comment) + [indentation + element]
     newline = newline_after(file.text, rest.end() - 1)
+    blocks = []
+    for element, source in zip(elements, sources, strict=True):
+        above = [""] * element.gap + [indentation + element.comment] * bool(element.comment)
+        blocks.append(newline.join([*above, indentation + source]))
+    new = f",{newline}".join(blocks)
     if comma is not None:
-        return [Edit(rest.end(), rest.end(), newline.join(lines) + "," + newline)]
-    return [Edit(behind, behind, ","), Edit(rest.end(), rest.end(), newline.join(lines) + newline)]
+        return [Edit(rest.end(), rest.end(), f"{new},{newline}")]
+    return [Edit(behind, behind, ","), Edit(rest.end(), rest.end(), new + newline)]
 
 
-def remove_element(file: HclFile, values: List, index: int) -> Edit:
+def remove_element(file: HclFile, values: List, index: int, *, comment: str = "") -> Edit:
     """Take an element out with its comma and, where it has its lines for itself, with these lines.
 
     The comment lines above go with it when they are about nothing else: when the line below is blank, a comment or the
-    end of the list. Raises CannotEdit for a comment that would be lost.
+    end of the list. With `comment`, the one line above that reads so goes, and a blank line above it.
+    Raises CannotEdit for a comment that would be lost.
     """
     element, comma = values.children[index], values.commas[index]
     behind = element.end if comma is None else comma + 1
     rest = _REST_OF_LINE.match(file.text, behind)
     if rest and file.indentation(element.start) is not None:
         above = file.comments_above(element.start)
-        start = file.line_start(above[0].start if above and _is_alone(file, rest.end()) else element.start)
-        if file.after_blank_line(start) and not file.text[rest.end() :].partition("\n")[0].strip():
+        ours = [line for line in above[-1:] if line.text == comment]
+        about_it = ours or (above if _is_alone(file, rest.end()) else [])
+        start = file.line_start(about_it[0].start if about_it else element.start)
+        if file.after_blank_line(start) and (ours or not file.text[rest.end() :].partition("\n")[0].strip()):
             start = file.line_start(start - 1)
         return Edit(_line_end(file.text, start - 1), _line_end(file.text, rest.end() - 1), "")
     before = values.commas[index - 1] if index else None
@@ -67,6 +86,23 @@ def remove_element(file: HclFile, values: List, index: int) -> Edit:
     if any(first <= found.start < last for found in file.comments for first, last in spans):
         raise CannotEdit("there is a comment at the element", "take the element out by hand", element.start)
     return Edit(start, end, "")
+
+
+def insert_block(file: HclFile, after: Block, lines: Sequence[str], *, gap: bool) -> Edit:
+    """Insert the lines of a block below another block, behind a blank line when `gap`."""
+    end = file.text.find("\n", after.end)
+    place = after.end if end < 0 else _line_end(file.text, end)
+    newline = newline_after(file.text, after.end)
+    return Edit(place, place, newline * (1 + gap) + newline.join(lines))
+
+
+def remove_block(file: HclFile, block: Block) -> Edit:
+    """Take a block out with its lines and the blank lines above it. Raises CannotEdit where it shares a line."""
+    start, end = file.line_start(block.start), file.text.find("\n", block.end)
+    end = len(file.text) if end < 0 else _line_end(file.text, end)
+    if file.text[start : block.start].strip() or file.text[block.end : end].strip():
+        raise CannotEdit("the block shares its lines", "take it out by hand", block.start)
+    return Edit(len(file.text[:start].rstrip()), end, "")
 
 
 def _is_alone(file: HclFile, below: int) -> bool:

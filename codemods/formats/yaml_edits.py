@@ -228,18 +228,19 @@ def _dash(file: YamlFile, sequence: Sequence, index: int = -1) -> int:
     raise CannotEdit("the dash of a list item was not found", "write the list with one item a line", item.start)
 
 
-def append_item(file: YamlFile, sequence: Sequence, value: Any, *, after: int = -1) -> list[Edit]:
-    """Append an item behind item `after` (default: the last) in the sequence's own style."""
+def append_item(file: YamlFile, sequence: Sequence, *values: Any, after: int = -1) -> list[Edit]:
+    """Append one or more items behind item `after` (default: the last) in the sequence's own style."""
     if sequence.flow:
         last = sequence.items[after].end if sequence.items else None
         inside = after not in (-1, len(sequence.items) - 1)
-        return _add_flow(file, sequence, last, [flow_source(value)], inside=inside)
+        return _add_flow(file, sequence, last, [flow_source(value) for value in values], inside=inside)
     dash = _dash(file, sequence, after)
     item = sequence.items[after]
     lead = re.match(r"- +", file.text[dash : item.start])
     gap = len(lead.group()) - 1 if lead and dash + len(lead.group()) == item.start else 1
+    step, inner = indentation(file, item) if isinstance(item, Mapping) and not item.flow else (2, 2)
     lines = [(("-" + " " * gap) if number == 0 else " " * (gap + 1)) + line[2:]
-             for number, line in enumerate(item_lines(value, 2, 2))]  # fmt: skip
+             for value in values for number, line in enumerate(item_lines(value, step, inner))]  # fmt: skip
     return [insert_lines(file, item.end, lines, file.column(dash))]
 
 
@@ -284,7 +285,13 @@ def replace_scalar(file: YamlFile, node: Scalar, value: str) -> Edit:
 
 
 def remove_pair(file: YamlFile, mapping: Mapping, pair: Pair) -> Edit:
-    """Remove the lines of a pair of a block mapping, trailing comment included; the last pair cannot go."""
+    """Remove the lines of a pair of a block mapping, trailing comment included, or a pair of a mapping on one line.
+
+    Raises CannotEdit for the only pair, and for flow mappings over several lines.
+    """
+    index = mapping.pairs.index(pair)
+    if mapping.flow and index and "\n" not in file.source(mapping):
+        return Edit(pair_end(mapping.pairs[index - 1]), pair_end(pair), "")
     if mapping.flow or len(mapping.pairs) == 1:
         raise CannotEdit("this key cannot be removed by lines", f"remove {pair.name} by hand", pair.key.start)
     start = file.line_start(pair.key.start)

@@ -17,7 +17,7 @@ from codemods.engine.report.model import HostState
 from codemods.errors import CodemodError
 from codemods.rollout import lock, settle, steps, validate
 from codemods.rollout.fingerprint import differences
-from codemods.rollout.health import Answers, Target, ask_all, find_ill, judge, wait
+from codemods.rollout.health import Answers, Target, ask_former, find_ill, judge, wait
 from codemods.rollout.look import Observation, look
 from codemods.rollout.observe import observe
 from codemods.rollout.plan import Wish
@@ -122,7 +122,7 @@ class Rollout:
             # It is the interrupted run that has to be brought to an end.
             return read_baseline(found.snapshot.interrupted)
         served = self.served(found)
-        answers = ask_all(self.transport, served)
+        answers = {one.port: ask_former(self.transport, one) for one in served}
         bad = {one.port: problem for one in served if (problem := judge(one, None, answers[one.port])[0])}
         ill = find_ill(found.snapshot.containers, self.run.directory)
         self.ill = frozenset(ill)
@@ -202,7 +202,9 @@ class Rollout:
             composition = self.restore([record])
             deadline = time.monotonic() + self.options.health_timeout
             targets = [target for target in self.targets if target.port in before]
-            problems, warnings = wait(self.transport, composition, targets, before, deadline, lambda _: None, self.ill)
+            problems, warnings = wait(
+                self.transport, composition, targets, before, deadline, lambda _: None, self.ill, ask_former
+            )
             if problems:
                 raise StepFailed(f"the old state is not healthy: {'; '.join(problems)}")
             self.notes += warnings

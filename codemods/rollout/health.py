@@ -13,7 +13,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -62,13 +62,17 @@ class Answer:
 Answers = Mapping[int, Answer]
 
 
-def ask_all(transport: Transport, targets: Sequence[Target]) -> dict[int, Answer]:
-    """The answer of every port; by all names, the worst counts."""
-    return {target.port: ask(transport, target) for target in targets}
+def ask_former(transport: Transport, target: Target) -> Answer:
+    """The answer of one port in a state that the repository no longer describes: also over the other scheme."""
+    found = ask(transport, target)
+    if not target.registry or found.is_registry():
+        return found
+    other = ask(transport, replace(target, scheme="http" if target.scheme == "https" else "https"))
+    return other if other.is_registry() else found
 
 
 def ask(transport: Transport, target: Target) -> Answer:
-    """The answer of one port."""
+    """The answer of one port; by all names, the worst counts."""
     path = "/v2/" if target.registry else "/"
     answers = [_try(transport, target, name, path) for name in target.names]
     if not target.registry:
@@ -113,11 +117,12 @@ def wait(
     deadline: float,
     say: Callable[[str], None],
     ill: Collection[str] = (),
+    asked: Callable[[Transport, Target], Answer] = ask,
 ) -> tuple[list[str], list[str]]:
     """Ask until everything is well twice in a row, or `deadline` (of time.monotonic) has passed.
 
-    `ill` are containers that were not well before; of them nothing is asked. Returns what is wrong and what is worth a
-    warning.
+    `ill` are containers that were not well before; of them nothing is asked. `asked` asks a port: `ask_former` on the
+    way back. Returns what is wrong and what is worth a warning.
     """
     calm: Any = None
     said = ""
@@ -127,7 +132,7 @@ def wait(
             containers = _containers(transport, composition)
             containers = {name: one for name, one in containers.items() if name not in ill}
             problems = [*_container_problems(containers)]
-            found = [] if problems else [*_compare(transport, targets, before)]
+            found = [] if problems else [judge(one, before.get(one.port), asked(transport, one)) for one in targets]
         except Disconnected as error:
             # That is the connection's health, not the stack's.
             containers, problems, found = {}, [str(error)], []
@@ -145,11 +150,6 @@ def wait(
             said = problems[0]
             say(f"{said} ({max(0, deadline - time.monotonic()):.0f} s left)")
         time.sleep(PAUSE)
-
-
-def _compare(transport: Transport, targets: Sequence[Target], before: Answers) -> Iterator[tuple[str, str]]:
-    for target in targets:
-        yield judge(target, before.get(target.port), ask(transport, target))
 
 
 def _containers(transport: Transport, composition: Composition) -> dict[str, Container | None]:

@@ -14,7 +14,7 @@ from codemods.engine.report.model import HostState
 from codemods.errors import CodemodError
 from codemods.rollout import lock, steps
 from codemods.rollout.crontab import merge
-from codemods.rollout.health import ask_all, wait
+from codemods.rollout.health import ask_former, wait
 from codemods.rollout.observe import observe
 from codemods.rollout.plan import TableChange
 from codemods.rollout.records import make_record
@@ -117,7 +117,8 @@ def take_back(rollout: Rollout, wanted: str) -> Outcome:
         found = look(transport, rollout.wish)
         refuse_edits(rollout, found.snapshot, records)
         tables = former_tables(transport, run, found.snapshot, records, rollout.wish)
-        before = {port: one for port, one in ask_all(transport, rollout.served(found)).items() if one.status}
+        answers = {one.port: ask_former(transport, one) for one in rollout.served(found)}
+        before = {port: one for port, one in answers.items() if one.status}
         record = {**make_record(run, rollout.wish.manifest, found, before, rollout.options.commit), **joined(records)}
         rollout.say(f"rolling back {', '.join(one.id for one in undone)}")
         rollout.step("", run.begin({**record, "kind": ROLL_BACK}))
@@ -139,7 +140,7 @@ def take_back(rollout: Rollout, wanted: str) -> Outcome:
         targets = [target for target in rollout.targets if target.port in published]
         deadline = time.monotonic() + rollout.options.health_timeout
         problems, warnings = wait(
-            transport, composition, targets, {}, deadline, lambda text: rollout.say(f"health: {text}")
+            transport, composition, targets, {}, deadline, lambda text: rollout.say(f"health: {text}"), (), ask_former
         )
         if problems:
             raise StepFailed(f"not healthy: {'; '.join(problems)}")

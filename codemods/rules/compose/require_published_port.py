@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from codemods.caching.compose_service import port_item
+from codemods.caching.compose_front import port_item
 from codemods.engine.context import Context
 from codemods.engine.edits import Edit
 from codemods.engine.model import Finding, Impact, Outcome, Related, Role, rule

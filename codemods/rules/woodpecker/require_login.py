@@ -24,10 +24,9 @@ from codemods.engine.edits import Edit
 from codemods.engine.model import Finding, Impact, Role, rule
 from codemods.errors import CannotEdit
 from codemods.facts.pipelines import Build, parts
-from codemods.facts.references import CACHE_KEYS, cache_entries, logins_of, registry_of
+from codemods.facts.references import CACHE_KEYS, cache_entries, logins_of, registry_of, with_scheme
 from codemods.formats.yaml import Node, Sequence
 from codemods.repository import Document
-from codemods.rules.woodpecker.require_login_scheme import with_scheme
 from codemods.rules.woodpecker.steps import buildx_steps, finding, is_shared, left_to_recipe
 
 _MAY_BE_OPEN = re.compile(

@@ -13,19 +13,15 @@ Evidence: facts 36.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from codemods.engine.context import Context
 from codemods.engine.model import Finding, Impact, Role, rule
 from codemods.errors import CannotEdit
-from codemods.facts.references import logins_of
+from codemods.facts.references import logins_of, needs_scheme, with_scheme
 from codemods.formats.yaml import Scalar
 from codemods.repository import Document
 from codemods.rules.woodpecker.steps import buildx_steps, finding, is_shared, version_of
-
-_HAS_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-"""What Go takes for a scheme, a plain host name before its port among it."""
 
 
 @rule("woodpecker-require-login-scheme", Role.PIPELINE, impact=Impact.PIPELINE, since="0.1.0")
@@ -53,16 +49,6 @@ def check(context: Context, document: Document) -> Iterator[Finding]:
             except CannotEdit:
                 edits = ()
             yield finding(build, node, message, edits=edits, writes=(file.path_of(node),) if edits else ())
-
-
-def needs_scheme(registry: str) -> bool:
-    """Whether Go's `url.Parse` refuses it: no scheme, and a colon before the first slash."""
-    return "$" not in registry and not _HAS_SCHEME.match(registry) and ":" in registry.partition("/")[0]
-
-
-def with_scheme(registry: str, scheme: str) -> str:
-    """The registry with a scheme where it needs one."""
-    return f"{scheme}://{registry}" if needs_scheme(registry) else registry
 
 
 def _scheme(context: Context, host: str) -> str:
