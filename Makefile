@@ -18,7 +18,7 @@ demo: $(INSTALLED) ## give a copy of examples/infra its private registry
 
 test: $(INSTALLED) ## all tests; the live ones need Debian packages, installed when root
 	@sh tests/live/install-packages.sh
-	$(BIN)/pytest -n $(JOBS) --dist loadgroup
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-fast: $(INSTALLED) ## all tests but the live ones
 	$(BIN)/pytest -n $(JOBS) -m "not live"

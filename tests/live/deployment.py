@@ -38,8 +38,9 @@ CRON = ("env", "-i", "HOME=/root", "PATH=/usr/bin:/bin", "SHELL=/bin/sh", "/bin/
 # that the compose file can come up whole and nginx finds all its upstreams.
 STAND_IN = "version: 0.1\nstorage: {filesystem: {rootdirectory: /var/lib/registry}}\nhttp: {addr: ':5000'}\n"
 
-# Docker probes for the first time after one interval: 30 s would only make the tests slow.
-QUICK_HEALTHCHECK = {"healthcheck": {"interval": "1s"}}
+# Docker probes for the first time after one interval: 30 s would only make the tests slow. A probe is a process in a
+# container, so much shorter ones would, too.
+QUICK_HEALTHCHECK = {"healthcheck": {"interval": "4s"}}
 
 
 def migrate(target: Path, profile: str, *settings: str) -> Path:

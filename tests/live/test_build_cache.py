@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("machine")]
+pytestmark = pytest.mark.live
 
 TOKEN = "planted-woodpecker-token"
 

@@ -261,7 +261,6 @@ def is_free(data: Path) -> bool:
     return True
 
 
-@pytest.mark.xdist_group("machine")
 def test_the_deployed_line_frees_what_was_overwritten_and_holds_the_cap(
     stack: Deployment, verified: Path, tmp_path: Path
 ) -> None:
@@ -288,7 +287,6 @@ def test_the_deployed_line_frees_what_was_overwritten_and_holds_the_cap(
     assert "remove the tag " in log
 
 
-@pytest.mark.xdist_group("machine")
 def test_a_run_killed_on_the_machine_leaves_the_registry_serving(
     stack: Deployment, verified: Path, tmp_path: Path
 ) -> None:

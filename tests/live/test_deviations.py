@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import subprocess
     from pathlib import Path
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("machine")]
+pytestmark = pytest.mark.live
 
 
 def test_nginx_host(stack: Deployment, as_written: Path, verified: Path, tmp_path: Path) -> None:

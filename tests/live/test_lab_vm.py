@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("vm")]
+pytestmark = pytest.mark.live
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 from tests.command import ROOT, changed, codemod, commit_all, example, git, write
 from tests.live.lab import in_ci
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("pre-commit")]
+pytestmark = pytest.mark.live
 SOURCES = ("codemods", "hooks", "docs/rules.md", "pyproject.toml", "README.md", "LICENSE", ".pre-commit-hooks.yaml")
 PIPELINE = ".woodpecker/f1-stream.yml"
 COMPOSE = "modules/docker-registry/docker-compose.yml"

@@ -14,7 +14,7 @@ from tests.live.lab import Registry
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("machine")]
+pytestmark = pytest.mark.live
 
 
 def test_the_whole_stack_comes_up(stack: Deployment) -> None:

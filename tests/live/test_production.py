@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.live.controller import Controller
     from tests.live.vm import Vm
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("vm")]
+pytestmark = pytest.mark.live
 
 REGISTRY = f"{HOSTNAME}:{PRIVATE}"
 PASSWORD = "pushes-4d81e"

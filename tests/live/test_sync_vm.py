@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tests.live.controller import Controller
     from tests.live.vm import Vm
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("vm")]
+pytestmark = pytest.mark.live
 
 
 @pytest.fixture(scope="module")

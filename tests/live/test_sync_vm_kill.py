@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.live.controller import Controller
     from tests.live.vm import Vm
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("vm")]
+pytestmark = pytest.mark.live
 
 KILLS = int(os.environ.get("CODEMOD_KILLS", "8"))
 SEED = int(os.environ.get("CODEMOD_KILLS_SEED", "4"))

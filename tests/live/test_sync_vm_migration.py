@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.live.controller import Controller
     from tests.live.vm import Vm
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("vm")]
+pytestmark = pytest.mark.live
 
 
 def test_the_migration(new_vm: Vm, controller: Controller, tmp_path: Path) -> None:

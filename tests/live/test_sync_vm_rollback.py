@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.live.controller import Controller, Outcome
     from tests.live.vm import Vm
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("vm")]
+pytestmark = pytest.mark.live
 
 CAUGHT, ROLLED_BACK = (3, "refused"), (4, "rolled-back")
 GAP = 25.0

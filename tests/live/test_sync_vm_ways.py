@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.live.controller import Controller
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("vm")]
+pytestmark = pytest.mark.live
 
 ARRIVED = "docker does not answer there"
 

@@ -226,7 +226,6 @@ def test_caches_elsewhere_and_shared(pair: Pair) -> None:
 DOCKERFILE = "FROM nginx:alpine\nRUN cat /etc/passwd > /copy\n"
 
 
-@pytest.mark.xdist_group("machine")
 def test_a_cache_that_buildkit_wrote(stack: Deployment, tmp_path: Path) -> None:
     """A real build pushes an image with its cache inline: it is told as such, just written, and whole."""
     name = f"{REGISTRY}/real:buildcache"

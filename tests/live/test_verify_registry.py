@@ -168,7 +168,6 @@ def test_names(place: Path) -> None:
     assert "REFUSED" in refused.checks[1][2]
 
 
-@pytest.mark.xdist_group("machine")
 def test_the_stack_of_the_example(stack: Deployment, verified: Path, as_written: Path) -> None:
     """The migrated example, deployed with docker: verified passes; as written it fails and names the lost port."""
     settings = ("registry.hostname=localhost", "registry.address=127.0.0.1", "dns.server=")
