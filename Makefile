@@ -8,7 +8,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-lowest soak coverage lint types format docs docs-check wheel clean
+.PHONY: help demo test test-fast test-lowest soak bench coverage lint types format docs docs-check wheel clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -30,6 +30,9 @@ soak: $(INSTALLED) ## EXAMPLES (5000) random inputs for each property, KILLS (60
 	CODEMOD_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -n $(JOBS) -m "not live"
 	CODEMOD_KILLS=$(KILLS) $(BIN)/pytest -s tests/live/test_sync_vm_kill.py
 	CODEMOD_REGISTRIES=200 CODEMOD_KILLS=$(KILLS) $(BIN)/pytest -n $(JOBS) tests/live/test_collector.py
+
+bench: $(INSTALLED) ## side by side with other tools: writes benchmarks/RESULTS.md; an hour or so
+	$(BIN)/python -m benchmarks
 
 coverage: $(INSTALLED) ## which lines the tests reach
 	$(BIN)/coverage run -m pytest -m "not live"
