@@ -63,7 +63,8 @@ def _options() -> argparse.Namespace:
 
 def _measure(work: Path, tools: Tools, options: argparse.Namespace) -> tuple[list[Scenario], list[str]]:
     """The scenarios with their runs, and what was wrong with sides that were left out."""
-    done, wrong = [], []
+    done: list[Scenario] = []
+    wrong: list[str] = []
     for scenario in scenarios(work, tools, QUICK_SIZES if options.quick else SIZES, options.only or ()):
         print(f"{scenario.title}: {scenario.files} files", file=sys.stderr, flush=True)
         able = [side for side in scenario.sides if _is_able(side, wrong)]
