@@ -65,11 +65,11 @@ class Document:
     exists: bool = True
     _readings: dict[object, Any] = field(default_factory=dict, init=False, repr=False)
 
-    def read_with(self, parse: Callable[[str], T]) -> T:
-        """What `parse` makes of the text, made once. Raises its ParseError each time."""
+    def read_with(self, parse: Callable[[str], T], by: Callable[[str], T] | None = None) -> T:
+        """What `parse`, or `by` in its place, makes of the text, made once. Raises its ParseError each time."""
         if parse not in self._readings:
             try:
-                self._readings[parse] = parse(self.text)
+                self._readings[parse] = (by or parse)(self.text)
             except ParseError as error:
                 self._readings[parse] = error
         found: T | ParseError = self._readings[parse]

@@ -185,11 +185,11 @@ def _registry_pairs(file: YamlFile, facts: ComposeFacts) -> list[Pair]:
 
 def _shared(name: str, siblings: list[Node]) -> bool:
     """Whether all registries, and more than one, have the same value under a key."""
-    file = YamlFile("", [])
+    file = YamlFile("", [], [])
     values = []
     for sibling in siblings:
         node = sibling.value(name) if isinstance(sibling, Mapping) else None
-        values.append(repr(YamlFile(file.text, [node]).data) if node else None)
+        values.append(repr(YamlFile(file.text, [node], []).data) if node else None)
     return len(values) > 1 and len(set(values)) == 1
 
 

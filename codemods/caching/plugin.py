@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple
 
 Value = object
@@ -111,6 +112,7 @@ class Verdict(NamedTuple):
     advice: str = ""
 
 
+@lru_cache(maxsize=4096)
 def identify(image: str) -> Plugin | None:
     """Read an image reference; None when it is no plugin that builds images."""
     name, _, digest = image.strip().partition("@")

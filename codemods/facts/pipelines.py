@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import cached_property
 
 from codemods.caching.plugin import Plugin, identify
 from codemods.formats.yaml import Mapping, Node, Pair, Scalar, Sequence, YamlFile, merged, resolve, text_of
@@ -16,7 +16,6 @@ _NOT_A_CONJUNCTION = re.compile(r"\|\||\bor\b|\bnot\b|!(?!=)|\?")
 _EVENT = re.compile(r"""CI_PIPELINE_EVENT\s*([!=]=)\s*["'](\w+)["']""")
 
 
-@dataclass(eq=False)
 class Build:
     """A step that runs an image-building plugin.
 
@@ -24,23 +23,28 @@ class Build:
     mapping of its settings with aliases resolved, `root` the document it stands in.
     """
 
-    root: Mapping
-    item: Node
-    step: Mapping
-    name: str
-    image: Pair
-    image_owner: Mapping
-    plugin: Plugin
-    settings: Mapping | None
+    def __init__(
+        self, root: Mapping, item: Node, step: Mapping, name: str, image: Pair, plugin: Plugin, settings: Mapping | None
+    ) -> None:
+        self.root = root
+        self.item = item
+        self.step = step
+        self.name = name
+        self.image = image
+        self.plugin = plugin
+        self.settings = settings
+
+    @cached_property
+    def _by_name(self) -> dict[str, tuple[Pair, Mapping]]:
+        found: dict[str, tuple[Pair, Mapping]] = {}
+        for pair, owner in merged(self.settings) if self.settings else ():
+            if pair.name is not None:
+                found.setdefault(normal_key(pair.name), (pair, owner))
+        return found
 
     def setting(self, name: str) -> tuple[Pair, Mapping] | None:
         """A setting and the mapping that holds it, own ones before merged ones; `-` and `.` count as `_`."""
-        if self.settings is None:
-            return None
-        for pair, owner in merged(self.settings):
-            if pair.name is not None and normal_key(pair.name) == name:
-                return pair, owner
-        return None
+        return self._by_name.get(name)
 
     def value(self, name: str) -> Node | None:
         """A setting's value with an alias resolved."""
@@ -52,12 +56,12 @@ class Build:
         found = self.setting(name)
         return found[0].value.start if found else self.image.value.start
 
-    @property
+    @cached_property
     def repositories(self) -> list[str] | None:
         """The `repo` setting as the plugin sees it; None when it comes from a secret or is no text."""
         return texts(self.value("repo"))
 
-    @property
+    @cached_property
     def start(self) -> int:
         """Where the step begins: its item in the list of steps, or its key in the map of them."""
         return start_of_step(self.root, self.item)
@@ -95,7 +99,11 @@ def parts(node: Node | None) -> list[tuple[Scalar, str]] | None:
 
 
 def read_builds(file: YamlFile) -> list[Build]:
-    """All steps with an image-building plugin, in the order of the file."""
+    """All steps with an image-building plugin, in the order of the file; looked for once."""
+    return file.fact(_builds)
+
+
+def _builds(file: YamlFile) -> list[Build]:
     found = []
     for root in file.documents:
         if isinstance(root, Mapping):
@@ -132,12 +140,12 @@ def _build(root: Mapping, name: str, item: Node, step: Mapping) -> Build | None:
         pairs.setdefault(pair.name, (pair, owner))
     if "image" not in pairs:
         return None
-    image, owner = pairs["image"]
+    image, _ = pairs["image"]
     plugin = identify(text_of(image.value) or "")
     if plugin is None:
         return None
     settings = resolve(pairs["settings"][0].value) if "settings" in pairs else None
-    return Build(root, item, step, name, image, owner, plugin, settings if isinstance(settings, Mapping) else None)
+    return Build(root, item, step, name, image, plugin, settings if isinstance(settings, Mapping) else None)
 
 
 def matrix(root: Mapping) -> dict[str, list[str]]:

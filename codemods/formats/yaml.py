@@ -8,13 +8,15 @@ expands to gigabytes stays small.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from functools import cached_property
+from typing import Any, TypeVar
 
 from codemods.engine.difference import Data, Path
 from codemods.errors import ParseError
 from codemods.formats.comments import Comment, comment_at
+
+T = TypeVar("T")
 
 MAX_DEPTH = 100
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)*")
@@ -23,62 +25,81 @@ _LAYOUT = re.compile(r"(?:[&!]\S*|\s+|#[^\r\n\x85\u2028\u2029]*)*")
 _COMMENT = re.compile(r"(?<!\S)#[^\r\n\x85\u2028\u2029]*")
 
 
-@dataclass(eq=False, slots=True)
 class Node:
     """Characters `start` to `end` of the text; `start` includes an anchor and a tag."""
 
-    start: int
-    end: int
-    anchor: str | None
-    tag: str | None
+    # Written out: a file has hundreds of them, and dataclasses would cost every hook their import.
+    __slots__ = ("anchor", "end", "start", "tag")
+
+    def __init__(self, start: int, end: int, anchor: str | None, tag: str | None) -> None:
+        self.start = start
+        self.end = end
+        self.anchor = anchor
+        self.tag = tag
 
 
-@dataclass(eq=False, slots=True)
 class Scalar(Node):
     """`style` is "" (plain), "'", '"', "|" or ">"; an empty value has start == end, right after its colon or dash."""
 
-    value: str
-    style: str
+    __slots__ = ("style", "value")
+
+    def __init__(self, start: int, end: int, anchor: str | None, tag: str | None, value: str, style: str) -> None:
+        self.start = start
+        self.end = end
+        self.anchor = anchor
+        self.tag = tag
+        self.value = value
+        self.style = style
 
 
-@dataclass(eq=False, slots=True)
 class Alias(Node):
     """`*name`; `target` is the anchored node."""
 
-    target: Node
+    __slots__ = ("target",)
+
+    def __init__(self, start: int, end: int, anchor: str | None, target: Node) -> None:
+        super().__init__(start, end, anchor, None)
+        self.target = target
 
 
-@dataclass(eq=False, slots=True)
 class Sequence(Node):
     """`[…]` when `flow`, else `- …` lines."""
 
-    items: list[Node]
-    flow: bool
+    __slots__ = ("flow", "items")
+
+    def __init__(self, start: int, end: int, anchor: str | None, tag: str | None, flow: bool) -> None:
+        super().__init__(start, end, anchor, tag)
+        self.items: list[Node] = []
+        self.flow = flow
 
 
-@dataclass(eq=False, slots=True)
 class Pair:
-    """One key and its value."""
+    """One key and its value; `name` is the key's text, None for a key that is no scalar."""
 
-    key: Node
-    value: Node
+    __slots__ = ("key", "name", "value")
 
-    @property
-    def name(self) -> str | None:
-        """The key's text, None for a key that is no scalar."""
-        return self.key.value if isinstance(self.key, Scalar) else None
+    def __init__(self, key: Node, value: Node) -> None:
+        self.key = key
+        self.value = value
+        self.name = key.value if isinstance(key, Scalar) else None
 
 
-@dataclass(eq=False, slots=True)
 class Mapping(Node):
     """`{…}` when `flow`, else `key: …` lines."""
 
-    pairs: list[Pair]
-    flow: bool
+    __slots__ = ("flow", "pairs")
+
+    def __init__(self, start: int, end: int, anchor: str | None, tag: str | None, flow: bool) -> None:
+        super().__init__(start, end, anchor, tag)
+        self.pairs: list[Pair] = []
+        self.flow = flow
 
     def get(self, name: str) -> Pair | None:
         """The first pair of that name; merged mappings (`<<`) are not looked into."""
-        return next((pair for pair in self.pairs if pair.name == name), None)
+        for pair in self.pairs:
+            if pair.name == name:
+                return pair
+        return None
 
     def value(self, name: str) -> Node | None:
         """The value of that name with an alias resolved, or None."""
@@ -86,13 +107,21 @@ class Mapping(Node):
         return resolve(pair.value) if pair else None
 
 
-@dataclass(eq=False)
 class YamlFile:
     """A text and the root nodes of its documents."""
 
-    text: str
-    documents: list[Node]
-    aliases: list[Alias] = field(default_factory=list)
+    def __init__(self, text: str, documents: list[Node], aliases: list[Alias]) -> None:
+        self.text = text
+        self.documents = documents
+        self.aliases = aliases
+        self._facts: dict[object, Any] = {}
+
+    def fact(self, read: Callable[[YamlFile], T]) -> T:
+        """What `read` finds in the file, looked for once."""
+        if read not in self._facts:
+            self._facts[read] = read(self)
+        found: T = self._facts[read]
+        return found
 
     @property
     def root(self) -> Mapping | None:
@@ -228,19 +257,27 @@ def duplicate_key(node: Node) -> Pair | None:
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """Yield a node and all below it, aliases not followed."""
-    yield node
-    if isinstance(node, Mapping):
-        for pair in node.pairs:
-            yield from walk(pair.key)
-            yield from walk(pair.value)
-    elif isinstance(node, Sequence):
-        for item in node.items:
-            yield from walk(item)
+    """Yield a node and all below it in the order of the text, aliases not followed."""
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node, Mapping):
+            for pair in reversed(node.pairs):
+                waiting += (pair.value, pair.key)
+        elif isinstance(node, Sequence):
+            waiting += reversed(node.items)
 
 
 def parse(text: str) -> YamlFile:
-    """Read a text without BOM, all its documents. Raises ParseError for what no YAML parser of ours accepts.
+    """Read a text without BOM, all its documents. Raises ParseError for what no YAML parser of ours accepts."""
+    from codemods.formats.yaml_lines import read_lines
+
+    return read_lines(text) or parse_events(text)
+
+
+def parse_events(text: str) -> YamlFile:
+    """The same with the library alone, whatever the text: the second reader, for proofs.
 
     The C parser refuses a few things that real CI servers accept (duplicate anchors); the pure one gets a second try.
     """

@@ -68,18 +68,18 @@ class Composer:
         if kind == "AliasEvent":
             if event.anchor not in self.anchors:
                 raise ParseError(f"alias *{event.anchor} has no anchor", start)
-            alias = Alias(start, event.end_mark.index, event.anchor, None, self.anchors[event.anchor])
+            alias = Alias(start, event.end_mark.index, event.anchor, self.anchors[event.anchor])
             self.aliases.append(alias)
             return alias
         tag = str(event.tag) if event.tag else None
         flow = bool(event.flow_style)
         end = event.end_mark.index
         if kind == "SequenceStartEvent":
-            sequence = Sequence(start, end, event.anchor, tag, [], flow)
+            sequence = Sequence(start, end, event.anchor, tag, flow)
             self.register(sequence)
             self.items(sequence, depth)
             return sequence
-        mapping = Mapping(start, end, event.anchor, tag, [], flow)
+        mapping = Mapping(start, end, event.anchor, tag, flow)
         self.register(mapping)
         self.pairs(mapping, depth)
         return mapping
