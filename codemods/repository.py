@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -51,7 +50,6 @@ class NoRepository(CodemodError):
     """A directory that git knows nothing of."""
 
 
-@dataclass(eq=False)
 class Document:
     """One file: `path` is relative to the repository, with `/`; `text` has no BOM and its own line ends.
 
@@ -59,11 +57,14 @@ class Document:
     The readings are made once, when first asked for; each raises ParseError.
     """
 
-    path: str
-    text: str
-    bom: bool = False
-    exists: bool = True
-    _readings: dict[object, Any] = field(default_factory=dict, init=False, repr=False)
+    __slots__ = ("_readings", "bom", "exists", "path", "text")
+
+    def __init__(self, path: str, text: str, bom: bool = False, exists: bool = True) -> None:
+        self.path = path
+        self.text = text
+        self.bom = bom
+        self.exists = exists
+        self._readings: dict[object, Any] = {}
 
     def read_with(self, parse: Callable[[str], T], by: Callable[[str], T] | None = None) -> T:
         """What `parse`, or `by` in its place, makes of the text, made once. Raises its ParseError each time."""

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from codemods.errors import CannotEdit, CodemodError, ParseError, SettingsError
 
@@ -33,8 +32,7 @@ COLLECTOR = "collect-garbage.py"
 """Name of the script that collects the private registry's garbage, in the repository and on the VM."""
 
 
-@dataclass(frozen=True)
-class Stack:
+class Stack(NamedTuple):
     """Paths relative to the repository, with `/`; None where the repository has no such part.
 
     `configs` is the directory of the registry configurations ("." is the repository's root), `registry_configs` are
@@ -79,11 +77,11 @@ def find_stack(repository: Repository, settings: Settings, read: Callable[[str],
     configured = {key: search.configured(key) for key in ("compose", "nginx", "terraform", "configs", "cleanup")}
     compose = search.compose(pipelines)
     if compose is not None:
-        return search.around(replace(stack, compose=compose))
+        return search.around(stack._replace(compose=compose))
     unused = ", ".join(f"paths.{key}" for key, path in configured.items() if path)
     but = f"; {unused} cannot be used without it" if unused else ""
     note = f"no compose file that runs a registry: the recipe is applied to pipelines only{but}"
-    return replace(stack, notes=(*search.notes, note))
+    return stack._replace(notes=(*search.notes, note))
 
 
 class _Search:
@@ -196,8 +194,7 @@ class _Search:
             if path is None:
                 note = f"no {role} found for {stack.compose}: that part of the recipe is left out"
                 self.notes.append(f"{note} (if there is one, set paths.{key})")
-        return replace(
-            stack,
+        return stack._replace(
             nginx=nginx,
             terraform=terraform,
             provision_list=name,
@@ -309,9 +306,10 @@ class _Search:
         if configured := self.settings.woodpecker.plugins_privileged:
             return configured, "woodpecker.plugins_privileged"
         found: dict[str, str] = {}
+        skipped = set(pipelines)
         for path in self.with_suffix(".yml", ".yaml", ".tf", ".tfvars", ".hcl", ".env"):
-            content = self.bytes_of(path)
-            if not MARKER.search(content) or path in pipelines:
+            content = b"" if path in skipped else self.bytes_of(path)
+            if not MARKER.search(content):
                 continue
             for value, line in read_privileged(content.decode(errors="replace")):
                 if value is None:

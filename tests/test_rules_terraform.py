@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -141,7 +140,7 @@ def test_alone_only_the_registry_of_the_settings_accepts_pushes() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
-@pytest.mark.parametrize("stack", [Stack(), Stack(terraform=TERRAFORM), replace(STACK, provision_list="module.none.x")])
+@pytest.mark.parametrize("stack", [Stack(), Stack(terraform=TERRAFORM), STACK._replace(provision_list="module.none.x")])
 def test_no_list_no_finding(rule: Rule, stack: Stack) -> None:
     """A file without the list has nothing to say about it."""
     found = findings(rule, ALL_LIVE, stack)

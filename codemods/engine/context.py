@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from codemods.errors import CannotEdit, ParseError
-from codemods.repository import Document
-from codemods.settings import Settings
-from codemods.stack import Stack
 
 if TYPE_CHECKING:
     from codemods.engine.directives import Directive
@@ -22,19 +18,28 @@ if TYPE_CHECKING:
     from codemods.facts.references import CacheWriter
     from codemods.facts.registries import Registry
     from codemods.facts.terraform import TerraformFacts
+    from codemods.repository import Document
+    from codemods.settings import Settings
+    from codemods.stack import Stack
 
 
-@dataclass(eq=False)
 class Context:
     """Facts are None where the stack has no such file; reading them raises ParseError.
 
     `directives` are the comments that suppress findings, by file; there are none before all other rules have run.
     """
 
-    settings: Settings
-    stack: Stack
-    document: Callable[[str], Document]
-    directives: Mapping[str, tuple[Directive, ...]] = field(default_factory=dict)
+    def __init__(
+        self,
+        settings: Settings,
+        stack: Stack,
+        document: Callable[[str], Document],
+        directives: Mapping[str, tuple[Directive, ...]] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.stack = stack
+        self.document = document
+        self.directives = directives or {}
 
     @cached_property
     def pipelines(self) -> frozenset[str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
-from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
 from codemods.engine.context import Context
@@ -13,6 +11,8 @@ from codemods.engine.model import SUPPRESSION_MARKER, Note, Refusal, Role, Rule,
 from codemods.errors import CodemodError
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from codemods.engine.directives import Directive, Directives, Name
     from codemods.repository import Document
 
@@ -24,7 +24,7 @@ def suppress(
     rules: Sequence[Rule], located: Sequence[Located], context: Context, today: date | None = None
 ) -> list[Judged]:
     """Judge what the rules found by the comments of its documents; the findings about those comments come last."""
-    directives = dict(_directives(rules, context, today or date.today()))
+    directives = dict(_directives(rules, context, today))
     used: set[tuple[str, Name]] = set()
     judged = []
     for item in located:
@@ -45,7 +45,7 @@ def cannot_be_suppressed(rule: str) -> bool:
     return rule == PARSE_ERROR or rule.startswith("suppression-")
 
 
-def _directives(rules: Sequence[Rule], context: Context, today: date) -> Iterator[tuple[str, Directives]]:
+def _directives(rules: Sequence[Rule], context: Context, today: date | None) -> Iterator[tuple[str, Directives]]:
     """The directives of each file that a rule has looked at; of the whole stack when a rule is about directives."""
     roles = {rule.role for rule in rules}
     seen: set[str] = set()
@@ -61,13 +61,15 @@ def _directives(rules: Sequence[Rule], context: Context, today: date) -> Iterato
                     yield path, found
 
 
-def _directives_of(role: Role, document: Document, today: date) -> Directives | None:
+def _directives_of(role: Role, document: Document, today: date | None) -> Directives | None:
     # Next to no file has any, and to look for the marker costs nothing beside finding the comments.
     if SUPPRESSION_MARKER not in document.text:
         return None
+    from datetime import date
+
     from codemods.engine.directives import read_directives
 
-    return read_directives(role, document, today)
+    return read_directives(role, document, today or date.today())
 
 
 def _names(item: Located, directives: Directives | None) -> Iterator[Name]:
@@ -108,6 +110,8 @@ class _Examined(NamedTuple):
 def _with_unused(
     path: str, directives: Directives, used: Collection[tuple[str, Name]], examined: _Examined
 ) -> Iterator[Directive]:
+    from dataclasses import replace
+
     for directive in directives.found:
         unused = (
             name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from codemods.caching.plugin import Form
@@ -21,14 +20,16 @@ _HAS_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 """What Go takes for a scheme, a plain host name before its port among it."""
 
 
-@dataclass
 class CacheEntry:
     """One cache that a setting means, in whatever form it is written; `node` is the scalar in which it begins."""
 
-    node: Scalar
-    type: str = "registry"
-    reference: str = ""
-    attributes: dict[str, str] = field(default_factory=dict)
+    __slots__ = ("attributes", "node", "reference", "type")
+
+    def __init__(self, node: Scalar, type: str = "registry", reference: str = "") -> None:
+        self.node = node
+        self.type = type
+        self.reference = reference
+        self.attributes: dict[str, str] = {}
 
 
 class CacheWriter(NamedTuple):

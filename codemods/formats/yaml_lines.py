@@ -9,6 +9,7 @@ node: tests/test_yaml_lines.py holds the two against each other. A text that we 
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from codemods.formats.yaml import Mapping, Node, Pair, Scalar, Sequence, YamlFile
 
@@ -20,13 +21,11 @@ _FIRST = r"(?:[^\s\-?:,\[\]{}\#&*!|>'\"%@`]|-(?=\S))"
 # Neither `: ` nor ` #` stands in a plain scalar, and in a list no comma, bracket or colon.
 _PLAIN = rf"{_FIRST}(?:[^\s:\#]|:(?=\S)|(?<=\S)\#|\ +(?=[^\s:\#]|:\S))*"
 _SINGLE, _DOUBLE = r"'(?:[^'\n]|'')*'", r'"[^"\\\n]*"'
-_ITEM = rf"(?:{_SINGLE}|{_DOUBLE}|{_FIRST}(?:[^\s:\#,\[\]{{}}?]|\ (?=[^\s:\#,\[\]{{}}?]))*)"
-_ITEMS = re.compile(_ITEM, re.VERBOSE)
 _LINE = re.compile(
     rf"""(?:\ *(?:\#[^\n]*)?\n)*+                     # lines without content
     (?:\Z|(\ *)(-\ +)?                                # 1 indentation, 2 dash
     (?:([A-Za-z_][A-Za-z0-9_./-]{{0,99}})(\ {{0,9}}:)(?:\ +|(?=\n)))?    # 3 key, 4 colon
-    (?:({_PLAIN})|({_SINGLE})|({_DOUBLE})|(\[\ *(?:{_ITEM}\ *,\ *)*{_ITEM}\ *\])|(\|-?)(?=\n))?  # 5 to 9, the value
+    (?:({_PLAIN})|({_SINGLE})|({_DOUBLE})|(\[[^\n]*\])|(\|-?)(?=\n))?    # 5 to 9, the value
     (?:\ +\#[^\n]*|\ *)\n)""",
     re.VERBOSE,
 )
@@ -138,8 +137,11 @@ class _Reader:
             return Scalar(end, end, None, None, "", ""), line.end()
         if kind < _LIST:
             return _scalar(start, end, line[kind]), line.end()
+        items, whole = _list_patterns()
+        if not whole.fullmatch(line[kind]):
+            return None, -1
         node = Sequence(start, end, None, None, True)
-        node.items += (_scalar(*item.span(), item[0]) for item in _ITEMS.finditer(self.text, start + 1, end))
+        node.items += (_scalar(*item.span(), item[0]) for item in items.finditer(self.text, start + 1, end))
         return node, line.end()
 
     def block(self, start: int, first: int, column: int) -> tuple[Node | None, int]:
@@ -154,6 +156,13 @@ class _Reader:
         value = "\n".join(line[indent:] for line in whole).rstrip("\n")
         value += "" if self.text.startswith("|-", start) else "\n"
         return Scalar(start, end, None, None, value, "|"), lines.end()
+
+
+@cache
+def _list_patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """What an item of a list on one line is, and such a list; files without one need not wait for these."""
+    item = rf"(?:{_SINGLE}|{_DOUBLE}|{_FIRST}(?:[^\s:\#,\[\]{{}}?]|\ (?=[^\s:\#,\[\]{{}}?]))*)"
+    return re.compile(item), re.compile(rf"\[\ *(?:{item}\ *,\ *)*{item}\ *\]")
 
 
 def _scalar(start: int, end: int, source: str) -> Scalar:
