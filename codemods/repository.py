@@ -131,6 +131,8 @@ class Repository:
 
     def __init__(self, root: Path, exclude: Sequence[str] = ()) -> None:
         self.root = root.resolve()
+        self.asked: set[str] = set()
+        """Paths that somebody has looked for or read."""
         self._exclude = Globs(exclude)
 
     def files(self) -> list[str]:
@@ -164,7 +166,7 @@ class Repository:
         if path.endswith(TEMPORARY_SUFFIX) or self.is_excluded(path):
             return False
         try:
-            mode = os.lstat(self.root / path).st_mode
+            mode = os.lstat(f"{self.root}/{path}").st_mode
         except OSError:
             return False
         return stat.S_ISREG(mode) or (stat.S_ISLNK(mode) and not (self.root / path).is_dir())
@@ -190,6 +192,7 @@ class Repository:
 
     def read_or_new(self, path: str) -> Document:
         """Like `read`; where there is no such file, an empty document that does not exist yet."""
+        self.asked.add(path)
         if os.path.lexists(self.root / path):
             return self.read(path)
         _check_inside(self.root, path)
@@ -205,6 +208,7 @@ class Repository:
     def read_bytes(self, path: str) -> bytes:
         """The file's bytes. Raises ParseError when it is too large, no regular file, or cannot be read, CannotEdit
         when it lies outside the repository."""
+        self.asked.add(path)
         full = _check_inside(self.root, path)
         try:
             # Without O_NONBLOCK a named pipe would wait for its writer.
@@ -218,6 +222,11 @@ class Repository:
         if max(len(data), status.st_size) > SIZE_LIMIT:
             raise ParseError(f"larger than {SIZE_LIMIT // 2**20} MB")
         return data
+
+    def has_file(self, path: str) -> bool:
+        """Whether there is such a file, tracked or not."""
+        self.asked.add(path)
+        return (self.root / path).is_file()
 
     def check_writable(self, path: str) -> None:
         """Raise CannotEdit when the file must not be replaced, or created: symlinks, read-only files, no file."""

@@ -282,7 +282,7 @@ class _Search:
         if not source.startswith("."):
             return None
         path = posixpath.normpath(posixpath.join(posixpath.dirname(compose), source))
-        return path if (self.repository.root / path).is_file() else None
+        return path if self.repository.has_file(path) else None
 
     def cleanup(self, compose: str, deployed: dict[str, str]) -> str | None:
         if configured := self.configured("cleanup"):

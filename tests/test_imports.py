@@ -15,8 +15,8 @@ HEAVY = {"rich", "libcst", "hcl2", "lark", "git", "crossplane", "httpx", "dns", 
 NOT_FOR_A_DIFF = {"rich", "git", "httpx", "dns", "pyinfra", "gevent", "yaml"}
 
 
-def imported(program: str, *arguments: str, cwd: Path = ROOT) -> set[str]:
-    """Top-level modules that a Python process has imported when it ends."""
+def imported(program: str, *arguments: str, cwd: Path = ROOT, whole: bool = False) -> set[str]:
+    """Modules that a Python process has imported when it ends: top-level names, or `whole` ones."""
     report = "import atexit, sys; atexit.register(lambda: print('MODULES', *sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", f"{report}\nsys.path.insert(0, {str(ROOT)!r})\n{program}", *arguments],
@@ -27,7 +27,7 @@ def imported(program: str, *arguments: str, cwd: Path = ROOT) -> set[str]:
     )
     names = done.stdout.rpartition("MODULES ")[2].split()
     assert "sys" in names, done.stderr
-    return {name.partition(".")[0] for name in names}
+    return set(names) if whole else {name.partition(".")[0] for name in names}
 
 
 def test_heavy_modules_are_noticed() -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from codemods.cli.check_run import CheckOptions, CheckRun, print_check
 from codemods.cli.main import common_options, reader_may_leave
-from codemods.cli.options import CommonOptions
-from codemods.cli.session import open_session
-from codemods.engine.baseline import BASELINE_FILE
-from codemods.engine.report.formats import FORMATS
+from codemods.cli.options import CheckOptions, CommonOptions
+from codemods.engine.report.formats import FORMATS, print_as
 from codemods.errors import SettingsError
+
+if TYPE_CHECKING:
+    from codemods.engine.report.model import Report
 
 
 @click.command("check")
@@ -23,7 +25,7 @@ from codemods.errors import SettingsError
 @click.option(
     "--since", metavar="REV", help="Report only what files changed since the git revision REV have to do with."
 )
-@click.option("--baseline", metavar="FILE", help=f"Known findings that do not fail.  [default: {BASELINE_FILE}]")
+@click.option("--baseline", metavar="FILE", help="Known findings that do not fail.  [default: .codemod-baseline.json]")
 @click.option("--write-baseline", is_flag=True, help="Write all present findings to the baseline.")
 @click.option("--format", type=click.Choice(["text", *FORMATS]), default="text", show_default=True)
 @common_options
@@ -36,8 +38,27 @@ def check(common: CommonOptions, /, **values: object) -> int:
     options = CheckOptions(**values)  # type: ignore[arg-type]
     if options.unsafe_fixes and not options.fix:
         raise SettingsError("--unsafe-fixes goes with --fix")
-    session = open_session(common)
-    report = CheckRun(session, common, options).run()
+    report = run_check(common, options)
     with reader_may_leave():
-        print_check(report, options, common.verbosity)
+        print_as(options.format, report, common.verbosity)
     return report.exit_code
+
+
+def run_check(common: CommonOptions, options: CheckOptions) -> Report:
+    """What the last check said when nothing has changed since; else what this one finds."""
+    from codemods.cli.check_memory import CheckMemory
+    from codemods.repository import Repository, find_root
+    from codemods.settings import load_settings
+
+    root = find_root(common.directory)
+    settings = load_settings(root, common.overrides)
+    repository = Repository(root, settings.exclude)
+    memory = CheckMemory(repository, common, options)
+    if (report := memory.recall()) is not None:
+        return report
+    from codemods.cli.check_run import CheckRun
+    from codemods.cli.session import open_with
+
+    report = CheckRun(open_with(root, settings, repository), common, options).run()
+    memory.keep(report)
+    return report

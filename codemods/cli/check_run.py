@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from codemods.cli.session import Session, known_rules, scope
@@ -22,24 +20,8 @@ from codemods.settings import with_values
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from codemods.cli.options import CommonOptions
+    from codemods.cli.options import CheckOptions, CommonOptions
     from codemods.engine.run import Change
-
-
-@dataclass(frozen=True)
-class CheckOptions:
-    """What was asked for on the command line."""
-
-    paths: tuple[str, ...] = ()
-    fix: bool = False
-    unsafe_fixes: bool = False
-    strict: bool = False
-    select: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
-    since: str | None = None
-    baseline: str | None = None
-    write_baseline: bool = False
-    format: str = "text"
 
 
 class CheckRun:
@@ -177,16 +159,3 @@ class CheckRun:
                 f"{count(len(unsafe), 'finding')} can be fixed with worst impact {max(unsafe)}:"
                 " codemod check --fix --unsafe-fixes"
             )
-
-
-def print_check(report: Report, options: CheckOptions, verbosity: int) -> None:
-    if options.format == "text":
-        from codemods.engine.report.text import print_report
-
-        print_report(report, sys.stdout, sys.stderr, verbosity=verbosity)
-        return
-    from codemods.engine.report.formats import render
-
-    # Machines read UTF-8, whatever the terminal's encoding is; names that are none have halves of surrogate pairs.
-    sys.stdout.buffer.write(render(report, options.format).encode("utf-8", "backslashreplace"))
-    sys.stdout.buffer.flush()

@@ -172,16 +172,17 @@ def run_fix() -> int:
 
 
 def _check_all(*, fix: bool) -> int:
-    from codemods.cli.check_run import CheckOptions, CheckRun, print_check
-    from codemods.cli.options import CommonOptions
+    from codemods.cli.check_run import CheckRun
+    from codemods.cli.options import CheckOptions, CommonOptions
     from codemods.cli.session import open_session
+    from codemods.engine.report.formats import print_as
     from codemods.rules.woodpecker import CHECK_ONLY
 
     common = CommonOptions(Path.cwd())
     options = CheckOptions(fix=fix, ignore=tuple(rule.id for rule in CHECK_ONLY))
     report = CheckRun(open_session(common), common, options).run()
     if report.exit_code or report.changes:
-        print_check(report, options, common.verbosity)
+        print_as(options.format, report, common.verbosity)
     return max(report.exit_code, int(bool(report.changes)))
 
 

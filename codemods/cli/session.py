@@ -71,11 +71,11 @@ def open_session(options: CommonOptions, overrides: Sequence[str] = ()) -> Sessi
     return open_with(root, settings)
 
 
-def open_with(root: Path, settings: Settings) -> Session:
-    """A session with settings that were loaded before."""
+def open_with(root: Path, settings: Settings, repository: Repository | None = None) -> Session:
+    """A session with settings that were loaded, and perhaps a repository that was opened, before."""
     from codemods.stack import find_stack
 
-    repository = Repository(root, settings.exclude)
+    repository = repository or Repository(root, settings.exclude)
     documents: dict[str, Document | CodemodError] = {}
 
     def read(path: str) -> Document:

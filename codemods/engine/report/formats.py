@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -16,3 +17,15 @@ def render(report: Report, name: str) -> str:
     module = name if name == "markdown" else f"as_{name}"
     text: str = getattr(import_module(f"codemods.engine.report.{module}"), f"as_{name}")(report)
     return text
+
+
+def print_as(name: str, report: Report, verbosity: int) -> None:
+    """Print the report as text, or in one of FORMATS."""
+    if name == "text":
+        from codemods.engine.report.text import print_report
+
+        print_report(report, sys.stdout, sys.stderr, verbosity=verbosity)
+        return
+    # Machines read UTF-8, whatever the terminal's encoding is; names that are none have halves of surrogate pairs.
+    sys.stdout.buffer.write(render(report, name).encode("utf-8", "backslashreplace"))
+    sys.stdout.buffer.flush()
