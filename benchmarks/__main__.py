@@ -35,19 +35,31 @@ def main() -> int:
     tools = Tools(options.tools.resolve())
     if not options.installed:
         tools.install()
+    done: list[Scenario] = []
+    live: list[Live] = []
+    wrong: list[str] = []
     with tempfile.TemporaryDirectory(prefix="bench-") as work:
-        done, wrong = _measure(Path(work), tools, options)
-    live = [] if options.quick or options.only else [_live(name, tools) for name in LIVE]
-    machine = _machine(tools)
-    options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "results.json").write_text(as_json(done, live, machine))
-    (options.output / "time.svg").write_text(plot(done, ("check-0", "apply-100")))
-    report = as_markdown(done, live, machine)
-    (options.output / "RESULTS.md").write_text(report)
-    print(report, end="")
+        for scenario in scenarios(Path(work), tools, QUICK_SIZES if options.quick else SIZES, options.only or ()):
+            done.append(_measured(scenario, options, wrong))
+            # A run takes long: what is done is there, whatever becomes of the rest.
+            _write(options.output, done, live, tools)
+    if not options.quick and not options.only:
+        live += (_live(name, tools) for name in LIVE)
+    print(_write(options.output, done, live, tools), end="")
     for message in wrong:
         print(f"benchmarks: {message}", file=sys.stderr)
     return int(bool(wrong))
+
+
+def _write(output: Path, done: list[Scenario], live: list[Live], tools: Tools) -> str:
+    """Write all results; returns the tables."""
+    machine = _machine(tools)
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "results.json").write_text(as_json(done, live, machine))
+    (output / "time.svg").write_text(plot(done, ("check-0", "apply-100")))
+    report = as_markdown(done, live, machine)
+    (output / "RESULTS.md").write_text(report)
+    return report
 
 
 def _options() -> argparse.Namespace:
@@ -61,20 +73,17 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _measure(work: Path, tools: Tools, options: argparse.Namespace) -> tuple[list[Scenario], list[str]]:
-    """The scenarios with their runs, and what was wrong with sides that were left out."""
-    done: list[Scenario] = []
-    wrong: list[str] = []
-    for scenario in scenarios(work, tools, QUICK_SIZES if options.quick else SIZES, options.only or ()):
-        print(f"{scenario.title}: {scenario.files} files", file=sys.stderr, flush=True)
-        able = [side for side in scenario.sides if _is_able(side, wrong)]
-        # What takes milliseconds needs more runs to tell it from noise.
-        rounds = 1 if options.quick else options.rounds * (5 if scenario.files == 1 else 1)
-        in_turns(able, rounds, PATIENCE)
-        for side in able:
+def _measured(scenario: Scenario, options: argparse.Namespace, wrong: list[str]) -> Scenario:
+    """The scenario with its runs; what was wrong with sides that are left out goes to `wrong`."""
+    print(f"{scenario.title}: {scenario.files} files", file=sys.stderr, flush=True)
+    able = [side for side in scenario.sides if _is_able(side, wrong)]
+    # What takes milliseconds needs more runs to tell it from noise.
+    rounds = 1 if options.quick else options.rounds * (5 if scenario.files == 1 else 1)
+    in_turns(able, rounds, PATIENCE)
+    for side in able:
+        if side.median < PATIENCE:
             side.measure_memory()
-        done.append(scenario)
-    return done, wrong
+    return scenario
 
 
 def _is_able(side: Side, wrong: list[str]) -> bool:

@@ -92,16 +92,19 @@ class Plugin(NamedTuple):
     @property
     def row(self) -> Row | None:
         """The version's line of the table; None when the version is unknown, or older than all."""
-        if self.version is None:
-            return None
-        padded = (*self.version, *(_NEWEST for _ in range(3 - len(self.version))))
-        return next((row for row in reversed(VERSIONS) if row.since <= padded), None)
+        return None if self.version is None else _row(self.version)
 
     @property
     def honours_config(self) -> bool:
         """Whether the image is known to read buildkit_config."""
         config = self.row.buildkit_config if self.row else Config.UNPROVEN
         return config is Config.ALL or (config is Config.INSECURE and self.insecure)
+
+
+@lru_cache(maxsize=1024)
+def _row(version: tuple[int, ...]) -> Row | None:
+    padded = (*version, *(_NEWEST for _ in range(3 - len(version))))
+    return next((row for row in reversed(VERSIONS) if row.since <= padded), None)
 
 
 class Verdict(NamedTuple):

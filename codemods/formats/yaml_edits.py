@@ -146,6 +146,14 @@ def insert_lines(file: YamlFile, after: int, lines: list[str], indent: int) -> E
 
 def indentation(file: YamlFile, mapping: Mapping) -> tuple[int, int]:
     """(step, dash) of what stands in and around a block mapping: how far nested keys and dashes are indented."""
+    steps, dashes = (
+        [(abs(start - mapping.start), columns) for start, columns in places] for places in file.fact(_indentations)
+    )
+    return min(steps, default=(0, 2))[1], min(dashes, default=(0, 2))[1]
+
+
+def _indentations(file: YamlFile) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """All nested mappings with their indentation, and all lists with that of their dashes."""
     steps, dashes = [], []
     for root in file.documents:
         for node in walk(root):
@@ -154,10 +162,10 @@ def indentation(file: YamlFile, mapping: Mapping) -> tuple[int, int]:
                 for pair in node.pairs:
                     value = pair.value
                     if isinstance(value, Mapping) and not value.flow and value.pairs:
-                        steps.append((abs(value.start - mapping.start), _column(file, value) - column))
+                        steps.append((value.start, _column(file, value) - column))
                     if isinstance(value, Sequence) and not value.flow and value.items:
-                        dashes.append((abs(value.start - mapping.start), dash_column(file, value) - column))
-    return min(steps, default=(0, 2))[1], min(dashes, default=(0, 2))[1]
+                        dashes.append((value.start, dash_column(file, value) - column))
+    return steps, dashes
 
 
 def _column(file: YamlFile, mapping: Mapping) -> int:

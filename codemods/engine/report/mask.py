@@ -37,8 +37,8 @@ _STRING = re.compile(r"\"(?:[^\"\\]|\\.)*\"")
 _FLOW_VALUE = re.compile(rf"(?:{_VARIABLE}|[^,{{}}\]])*", re.IGNORECASE)
 _HEREDOC = re.compile(r"<<[-~]?\s*[\"']?(\w+)")
 _KEY_BLOCK = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?!.*-----END)")
-# Without one of these a text needs no second look.
-_STEMS = ("pass", "secret", "token", "credential", "key", "://", "authorization")
+# Without one of these a text, or a line of it, needs no second look: each pattern above has one.
+_STEM = re.compile(r"pass|secret|token|credential|key|://|authorization", re.IGNORECASE)
 _ANY = re.compile(rf"{_WORD}|://[^\s/]*@|authorization|PRIVATE KEY", re.IGNORECASE)
 
 _Inside = Callable[[str], bool]
@@ -50,8 +50,7 @@ def mask_secrets(text: str) -> str:
     The lines stay the same in number and end. References are no secrets: `from_secret: name`, `${password}`,
     `var.token`, `*alias`, `{{ … }}`.
     """
-    lower = text.lower()
-    if not any(stem in lower for stem in _STEMS):
+    if not _STEM.search(text):
         return text
     return "\n".join(_masked_lines(text.split("\n")))
 
@@ -64,6 +63,10 @@ def _masked_lines(lines: list[str]) -> Iterator[str]:
         end = whole[len(line) :]
         if inside is not None and inside(line):
             yield (_blanked(line) if line.strip() else line) + end
+            continue
+        if not named and not _STEM.search(line):
+            inside = None
+            yield whole
             continue
         inside = _opened_by(line)
         named_here = bool(_NAMED.search(line))
