@@ -64,8 +64,8 @@ def lock_host(common: CommonOptions, host: str) -> int:
     """Keep everybody from rolling out to HOST, until it is unlocked."""
     from codemods.rollout import lock
 
-    session, transport = _connect(common, host)
-    lock.acquire(transport, session.context.stack.directory, lock.Owner("by-hand", by_hand=True))
+    directory, transport = _connect(common, host)
+    lock.acquire(transport, directory, lock.Owner("by-hand", by_hand=True))
     transport.close()
     click.echo(f"{printable(host)} is locked until: codemod vm unlock {printable(host)}")
     return 0
@@ -79,8 +79,8 @@ def unlock_host(common: CommonOptions, host: str) -> int:
     """Take away the lock of HOST, whoever holds it."""
     from codemods.rollout import lock
 
-    session, transport = _connect(common, host)
-    held = lock.remove(transport, session.context.stack.directory)
+    directory, transport = _connect(common, host)
+    held = lock.remove(transport, directory)
     transport.close()
     click.echo(
         f"{printable(host)} was not locked" if held is None else f"unlocked; it was {printable(lock.describe(held))}"
@@ -97,8 +97,7 @@ def list_runs(common: CommonOptions, host: str) -> int:
     from codemods.rollout import lock
     from codemods.rollout.runs import current, read_log, read_runs
 
-    session, transport = _connect(common, host)
-    directory = session.context.stack.directory
+    directory, transport = _connect(common, host)
     runs, log = {run.id: run for run in read_runs(transport, directory)}, read_log(transport, directory)
     held = current(transport, directory)
     transport.close()
@@ -117,15 +116,26 @@ def list_runs(common: CommonOptions, host: str) -> int:
     return 0
 
 
-def _connect(common: CommonOptions, host: str) -> tuple[Session, SshTransport]:
+def _connect(common: CommonOptions, host: str) -> tuple[str, SshTransport]:
+    """The directory of the stack on a machine, and a connection to it."""
     from codemods.rollout.inventory import known_hosts_file, load_hosts, sudo_password
     from codemods.rollout.ssh import SshTransport, connect_options, patch
 
     patch()
     session = open_session(common)
     settings = session.settings.vm
+    directory = _directory(session)
     shared: dict[str, Any] = connect_options(known_hosts_file(settings))
     (found,) = load_hosts(settings, [host], None, shared)
     transport = SshTransport(found, sudo=settings.sudo, password=sudo_password(host, os.environ))
     transport.connect()
-    return session, transport
+    return directory, transport
+
+
+def _directory(session: Session) -> str:
+    """Where `sync-vm` finds the stack, without the values that its files need."""
+    from codemods.provisioning.variables import Values
+    from codemods.rollout.manifest import read_manifest
+
+    values = Values.from_options((), None, os.environ)
+    return read_manifest(session.context, session.repository, values).directory
