@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from benchmarks.measure import Run, Side, WrongOutput, in_turns, peak_memory, ti
 from benchmarks.plot import plot
 from benchmarks.results import as_json, as_markdown
 from benchmarks.scenarios import Scenario
-from tests.command import codemod
+from tests.command import PROGRAM, ROOT, codemod
 
 
 def sides(root: Path) -> list[Side]:
@@ -98,7 +99,26 @@ def test_results_hold_all_figures(tmp_path: Path) -> None:
     assert plot(scenarios, ("check-0",)).count("<polyline") == 2
 
 
-def test_the_command_line_of_the_benchmarks_works() -> None:
-    """It can at least say what it takes; `make bench` is for people."""
-    done = subprocess.run([sys.executable, "-m", "benchmarks", "--help"], capture_output=True, text=True, check=True)
-    assert "--quick" in done.stdout
+def put_program(path: Path, command: str) -> None:
+    """A shell script that runs a command with the arguments that it is given."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+    path.chmod(0o755)
+
+
+def test_a_quick_run_measures_and_writes_all_there_is(tmp_path: Path) -> None:
+    """Tools that are not installed are named and left out; of the others each scenario has its figures."""
+    put_program(tmp_path / "tools/ours/bin/codemod", shlex.join(PROGRAM))
+    put_program(tmp_path / "tools/others/bin/python", sys.executable)
+    put_program(tmp_path / "tools/others/bin/pip", f"{sys.executable} -m pip")
+    options = ["--tools", str(tmp_path / "tools"), "--output", str(tmp_path / "out"), "--only", "apply-100"]
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--installed", *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "benchmarks: ast-grep scan --update-all: " in done.stderr
+    assert "codemod: " not in done.stderr and "ruamel.yaml script: " not in done.stderr, done.stderr
+    results = json.loads((tmp_path / "out/results.json").read_text())
+    assert [scenario["files"] for scenario in results["scenarios"]] == [1, 20]
+    runs = [[len(side["seconds"]) for side in scenario["sides"]] for scenario in results["scenarios"]]
+    assert runs == [[1, 0, 1], [1, 0, 1]]
+    assert (tmp_path / "out/RESULTS.md").read_text() == done.stdout
+    assert (tmp_path / "out/time.svg").read_text().count("<polyline") == 2
