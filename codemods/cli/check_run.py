@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from codemods.cli.session import Session, known_rules, scope
 from codemods.engine.baseline import BASELINE_FILE, Baseline
 from codemods.engine.check import SAFE_IMPACTS, fix, is_safe
-from codemods.engine.context import Context
 from codemods.engine.inspection import Judged, Located
 from codemods.engine.judge import judge
 from codemods.engine.model import Finding, Rule
@@ -49,7 +48,7 @@ class CheckRun:
         self.session = session
         self.options = options
         self.context = session.context
-        self.notes: list[str] = list(self.context.stack.notes)
+        self.notes: list[str] = list(dict.fromkeys(note for one in self.context.each() for note in one.stack.notes))
         self.recipe: frozenset[str] = frozenset()
         self.rules = self._rules()
         self.paths = scope(session.repository, common.directory, options.paths)
@@ -74,13 +73,14 @@ class CheckRun:
         ignore = known_rules(self.options.ignore, ids, "--ignore: ") | known_rules(settings.ignore, ids, "ignore: ")
         rules = list(LINT)
         if settings.registry.hostname and self.session.has_adopted_recipe():
-            check_settings(settings, self.context.stack)
+            for one in self.context.each():
+                check_settings(one.settings, one.stack)
             rules = [*RECIPE, *LINT]
             self.recipe = frozenset(rule.id for rule in RECIPE)
         elif settings.registry.hostname:
             # The recipe does not run here, and no rule must leave anything to it.
             without = with_values(settings, {"registry.hostname": ""})
-            self.context = Context(without, self.context.stack, self.context.document)
+            self.context = replace(self.context, settings=without)
         return [rule for rule in rules if (not select or rule.id in select) and rule.id not in ignore]
 
     def run(self) -> Report:
