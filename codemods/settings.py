@@ -66,6 +66,11 @@ class RegistrySettings(NamedTuple):
         return f"{self.name}.key"
 
     @property
+    def file_names(self) -> tuple[str, ...]:
+        """All its files that lie beside the other registries' configurations on the machine."""
+        return (self.config_name, self.users_name, self.certificate_name, self.key_name)
+
+    @property
     def host(self) -> str:
         """Host and port, as pipelines name the registry."""
         return f"{self.hostname}:{self.port}"
