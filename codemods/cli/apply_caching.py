@@ -112,21 +112,21 @@ def _apply(session: Session, selection: Selection, options: Options, *, quiet: b
     def obstacles(paths: Sequence[str]) -> Mapping[str, Refusal]:
         return dict(_obstacles(session.repository, paths, options.allow_dirty))
 
-    sessions = session.each()
     with progress("apply-caching", quiet=quiet) as show:
         planned = plan_series(
-            [one.context for one in sessions],
+            session.context.each(),
             lambda context: plan_changes(RECIPE, context, selection, obstacles, show, baseline),
         )
-    last = max((number for number, found in enumerate(planned) if found.changes), default=0)
+    last = max((number for number, (_, found) in enumerate(planned) if found.changes), default=0)
     reports, committed = [], None
-    for number, (one, found) in enumerate(zip(sessions, planned, strict=True)):
+    for number, (context, found) in enumerate(planned):
+        one = Session(session.repository, context)
         if not options.diff:
             _write(session.repository, found, hold_back=PIPELINES not in selection.only)
         if options.commit and found.changes:
             committed = _commit(one, found, committed, ends=number == last)
         reports.append(build_report(one, found, pending=options.diff, committed=committed))
-    return finished(session, reports, planned)
+    return finished(session, reports, [found for _, found in planned])
 
 
 def _obstacles(repository: Repository, paths: Sequence[str], allow_dirty: bool) -> Iterator[tuple[str, Refusal]]:

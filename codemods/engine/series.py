@@ -12,16 +12,17 @@ if TYPE_CHECKING:
     from codemods.repository import Document
 
 
-def plan_series(contexts: Sequence[Context], plan: Callable[[Context], ChangeSet]) -> list[ChangeSet]:
-    """The change set for each registry, to be written in this order.
+def plan_series(contexts: Sequence[Context], plan: Callable[[Context], ChangeSet]) -> list[tuple[Context, ChangeSet]]:
+    """The change set for each registry, to be written in this order, with the context that it was planned in.
 
     Raises NotIdempotent, also when the rules for one registry would change what they have made for another.
     """
     new: dict[str, Document] = {}
-    found = []
+    planned = []
     for context in contexts:
-        found.append(plan(_over(context, new)))
-        new.update((change.path, change.new) for change in found[-1].changes)
+        seen = _over(context, new) if new else context
+        planned.append((seen, plan(seen)))
+        new.update((change.path, change.new) for change in planned[-1][1].changes)
     for context in contexts[:-1]:
         for change in plan(_over(context, new)).changes:
             name, rules = context.settings.registry.name, ", ".join(change.rules)
@@ -29,7 +30,7 @@ def plan_series(contexts: Sequence[Context], plan: Callable[[Context], ChangeSet
                 f"nothing was written: {rules} for the registry {name} would change {change.path} again, as another "
                 "registry leaves it (a defect of the tool, worth a bug report)"
             )
-    return found
+    return planned
 
 
 def _over(context: Context, new: dict[str, Document]) -> Context:
