@@ -80,13 +80,15 @@ def _present_collection(site: Site, job: CronJob, copies: set[str]) -> Iterator[
     live = command in {*copies, live_command(container, _CONFIG)} or is_live(command, container)
     own = read_collector(command)
     if not site.context.settings.verified:
+        if command in {*copies, live_command(container, _CONFIG)}:
+            return
         if own is not None or is_stopped(command, container):
             yield Refusal(
                 start,
                 f"the garbage of {container} is already collected as in profile verified; as-written would do it live",
                 'keep profile = "verified"',
             )
-        elif command not in {*copies, live_command(container, _CONFIG)}:
+        else:
             yield _foreign(site, job)
     elif own is not None and own.items() >= _options(site).items():
         return
