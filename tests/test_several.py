@@ -251,6 +251,22 @@ def test_a_pipeline_of_two_registries(tmp_path: Path) -> None:
         )
 
 
+def test_a_pipeline_of_no_registry(tmp_path: Path) -> None:
+    """One that builds images and that nobody has is named; others are not."""
+    root = repository("two-names", tmp_path)
+    write(
+        root, {".woodpecker/third.yml": (root / ".woodpecker/tool.yml").read_text(), ".woodpecker/lint.yml": "a: b\n"}
+    )
+    commit_all(root)
+    left = [
+        ".woodpecker/third.yml builds images and belongs to no registry: no rule looks at it (set pipelines in "
+        "[registry.paths])"
+    ]
+    assert [note for note in apply(root)[1]["notes"] if "belongs to no registry" in note] == left
+    notes = json.loads(codemod(root, "check", "--format", "json").out)["notes"]
+    assert notes == left
+
+
 def test_one_port_in_one_stack(tmp_path: Path) -> None:
     """Two registries of a stack cannot have one port; the error names both."""
     root = repository("two-names", tmp_path)
@@ -371,6 +387,39 @@ def test_roll_outs_of_two_stacks(options: list[str], error: str, tmp_path: Path)
     """Options that are for one stack need to know for which, before any machine is reached."""
     root = repository("two-stacks", tmp_path)
     assert settings_error(root, "sync-vm", *options) == error
+
+
+def unreachable(root: Path, *options: str) -> tuple[int, list[str], list[str]]:
+    """Exit code, states of the hosts and notes of a `sync-vm` whose machines are not there."""
+    for number, host in enumerate(("root@10.0.20.10", "root@10.0.30.10"), 1):
+        edit(root, "codemod.toml", host, f"root@127.0.0.1:{number}")
+    run = codemod_process(root, "sync-vm", "--format", "json", *options)
+    assert run.out.startswith("{"), run
+    report = json.loads(run.out)
+    return run.code, [host["state"] for host in report["hosts"]], report["notes"]
+
+
+def test_every_stack_is_looked_at(tmp_path: Path) -> None:
+    """A plan asks the machines of all stacks, one after the other."""
+    code, states, notes = unreachable(repository("two-stacks", tmp_path), "--plan")
+    assert (code, states) == (3, ["unreachable"] * 2)
+    assert not any("not begun" in note for note in notes)
+
+
+def test_a_roll_out_that_fails_is_the_last(tmp_path: Path) -> None:
+    """After one stack's machines have failed, no other is begun, and the report says so."""
+    code, states, notes = unreachable(repository("two-stacks", tmp_path), "--yes")
+    assert (code, states) == (3, ["unreachable"])
+    assert "west/docker-compose.yml: not begun, as an earlier roll-out failed" in notes
+
+
+def test_one_stack_is_one_roll_out(tmp_path: Path) -> None:
+    """Two registries that share a stack and its machine ask that machine once."""
+    root = repository("two-names", tmp_path)
+    head, registries = tables(root)
+    set_tables(root, f'{head}[vm]\nhosts = ["root@127.0.0.1:1"]\n\n', *registries)
+    run = codemod_process(root, "sync-vm", "--plan", "--format", "json")
+    assert [host["host"] for host in json.loads(run.out)["hosts"]] == ["root@127.0.0.1:1"]
 
 
 @pytest.fixture

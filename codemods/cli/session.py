@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from ipaddress import ip_address
@@ -12,9 +12,9 @@ from pathlib import Path
 
 from codemods.cli.options import CommonOptions
 from codemods.engine.context import Context
-from codemods.errors import CodemodError, SettingsError
+from codemods.errors import CannotEdit, CodemodError, ParseError, SettingsError
 from codemods.repository import Document, Repository, find_root
-from codemods.settings import Settings, has_settings, load_all_settings
+from codemods.settings import PathSettings, Settings, has_settings, load_all_settings
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,30 @@ def open_with(root: Path, settings: Settings, *others: Settings) -> Session:
     contexts = [Context(one, find_stack(repository, one, read), read) for one in (settings, *others)]
     for pair in combinations(contexts, 2):
         _check_apart(*pair)
-    return Session(repository, replace(contexts[0], others=tuple(contexts[1:])))
+    first, *rest = contexts
+    if rest:
+        notes = (*first.stack.notes, *_left_out(repository, contexts))
+        first = replace(first, stack=replace(first.stack, notes=notes))
+    return Session(repository, replace(first, others=tuple(rest)))
+
+
+def _left_out(repository: Repository, contexts: Sequence[Context]) -> Iterator[str]:
+    """Pipelines that build images and that none of several registries has."""
+    known = {path for one in contexts for path in one.stack.pipelines}
+    for path in repository.match(PathSettings().pipelines):
+        if path not in known and _builds(contexts[0].document, path):
+            yield f"{path} belongs to no registry, and no rule looks at it: set pipelines in [registry.paths]"
+
+
+def _builds(read: Callable[[str], Document], path: str) -> bool:
+    """Whether a pipeline builds images, or cannot be read."""
+    from codemods.facts.pipelines import MARKER, read_builds
+
+    try:
+        document = read(path)
+        return MARKER.search(document.text) is not None and bool(list(read_builds(document.yaml)))
+    except (CannotEdit, ParseError):
+        return True
 
 
 def _check_apart(one: Context, other: Context) -> None:
