@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from codemods.errors import SettingsError
 from codemods.settings import Settings, given_values, load_all_settings, load_settings
+from tests.command import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -160,3 +162,15 @@ def test_the_same_port_under_two_names(tmp_path: Path) -> None:
     """Two stacks may both use one port; the settings do not know yet which stack a registry is in."""
     first, second = two(tmp_path, TWO.replace("port = 5060\n", ""))
     assert [first.registry.name, second.registry.name] == ["private", "team"]
+
+
+def test_the_documented_example(tmp_path: Path) -> None:
+    """The page shows settings that load, and options that work."""
+    page = (ROOT / "docs/several.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    options = re.findall(r"--set (registry\.\S+=[^`\s]+)", page)
+    assert len(options) == 2
+    found = {one.registry.name: one for one in two(tmp_path, example, *options)}
+    assert found.keys() == {"private", "team", "west"}
+    assert found["team"].registry.port == 5070
+    assert found["west"].vm.hosts == ("root@10.0.30.11",)

@@ -255,13 +255,14 @@ def test_a_pipeline_of_no_registry(tmp_path: Path) -> None:
     """One that builds images and that nobody has is named; others are not."""
     root = repository("two-names", tmp_path)
     write(
-        root, {".woodpecker/third.yml": (root / ".woodpecker/tool.yml").read_text(), ".woodpecker/lint.yml": "a: b\n"}
+        root,
+        {
+            ".woodpecker/third.yml": (root / ".woodpecker/tool.yml").read_text(),
+            ".woodpecker/lint.yml": "steps:\n  - image: docker\n",
+        },
     )
     commit_all(root)
-    left = [
-        ".woodpecker/third.yml builds images and belongs to no registry: no rule looks at it (set pipelines in "
-        "[registry.paths])"
-    ]
+    left = [".woodpecker/third.yml belongs to no registry, and no rule looks at it: set pipelines in [registry.paths]"]
     assert [note for note in apply(root)[1]["notes"] if "belongs to no registry" in note] == left
     notes = json.loads(codemod(root, "check", "--format", "json").out)["notes"]
     assert notes == left
