@@ -30,7 +30,7 @@ from codemods.engine.context import Context
 from codemods.engine.model import Finding, Impact, Outcome, Refusal, Role, rule
 from codemods.errors import CannotEdit
 from codemods.facts.terraform import PortComment
-from codemods.formats.hcl import String
+from codemods.formats.hcl import Call, String
 from codemods.formats.hcl_edits import insert_comment, replace_in_string
 from codemods.repository import Document
 
@@ -43,9 +43,7 @@ def check(context: Context, document: Document) -> Iterator[Outcome]:
         return
     elements = facts.elements
     if elements is None:
-        name = context.stack.provision_list
-        reason = f"there is no list {name}" if name else "no list of provisioning commands was found"
-        yield Refusal(0, reason, "name the list in codemod.toml: paths.provision_list")
+        yield _no_list(document, context.stack.provision_list)
         return
     if compose is None or not context.siblings:
         reason = "no sibling registry is known: the compose file has none" if compose else "no compose file was found"
@@ -60,6 +58,15 @@ def check(context: Context, document: Document) -> Iterator[Outcome]:
             if error.reason not in refused:  # two parts may lack the same thing
                 yield Refusal(error.offset or elements.start, error.reason, error.advice)
             refused.add(error.reason)
+
+
+def _no_list(document: Document, name: str) -> Refusal:
+    attribute = document.hcl.attribute(name) if name else None
+    if attribute and isinstance(attribute.value, Call):
+        reason = f"{name} is no plain list, and which of its parts the new elements belong to is not clear"
+        return Refusal(attribute.start, reason, "write it as one list [...], or add them by hand")
+    reason = f"there is no list {name}" if name else "no list of provisioning commands was found"
+    return Refusal(0, reason, "name the list in codemod.toml: paths.provision_list")
 
 
 def _directory(site: Site) -> Iterator[Outcome]:

@@ -138,8 +138,18 @@ def _connect(common: CommonOptions, host: str) -> tuple[list[str], SshTransport]
     patch()
     sessions = _sessions_of(open_session(common), host)
     settings = sessions[0].settings.vm
+    directories = list(dict.fromkeys(map(_directory, sessions)))
     shared: dict[str, Any] = connect_options(known_hosts_file(settings))
     (found,) = load_hosts(settings, [host], None, shared)
     transport = SshTransport(found, sudo=settings.sudo, password=sudo_password(host, os.environ))
     transport.connect()
-    return list(dict.fromkeys(one.context.stack.directory for one in sessions)), transport
+    return directories, transport
+
+
+def _directory(session: Session) -> str:
+    """Where `sync-vm` finds the stack, without the values that its files need."""
+    from codemods.provisioning.variables import Values
+    from codemods.rollout.manifest import read_manifest
+
+    values = Values.from_options((), None, os.environ)
+    return read_manifest(session.context, session.repository, values).directory

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from typing import TYPE_CHECKING
 
@@ -282,3 +283,24 @@ def test_without_a_terminal_nothing_is_asked_or_done(site: Site) -> None:
     shown = site.sync()
     assert (shown.code, shown.states) == (1, ["pending"]), shown.told
     assert site.vm.snapshot() == before
+
+
+def test_no_roll_out_during_a_collection_nor_the_other_way_round(site: Site) -> None:
+    """Each would start, or stop, the registry under the other's hands."""
+    place = site.vm.path(f"{STACK}/data/private/.collect-garbage")
+    place.mkdir(exist_ok=True)
+    before = site.vm.containers()
+    site.change(NGINX, HOME_PAGE, "return 200 'new';")
+    with (place / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = site.apply()
+    assert (done.code, done.states) == (3, ["refused"]), done.told
+    assert f"the garbage collector is at work in {STACK}/data/private: run again when it is done" in done.reason
+
+    assert site.controller.run(site.tree, "vm", "lock", site.vm.host).code == 0
+    [line] = [line for line in wanted_crontab(site.tree) if "collect-garbage.py" in line]
+    collecting = site.vm.shell(line.split(maxsplit=5)[5].partition(" >>")[0], check=False)
+    assert site.controller.run(site.tree, "vm", "unlock", site.vm.host).code == 0
+    assert collecting.returncode == 6
+    assert f"a roll-out is under way, it holds {STACK}/.sync-vm/lock" in collecting.stdout
+    assert site.vm.containers() == before
