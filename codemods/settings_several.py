@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def split(source: str, table: Mapping[str, Any]) -> Iterator[list[tuple[str, dict[str, Any]]]]:
-    """The tables for each registry, with the place that an error names; later ones go before earlier ones.
+    """The tables for each registry, each with the place that an error names; values of later ones count.
 
     Raises SettingsError.
     """

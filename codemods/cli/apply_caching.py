@@ -118,13 +118,14 @@ def _apply(session: Session, selection: Selection, options: Options, *, quiet: b
             lambda context: plan_changes(RECIPE, context, selection, obstacles, show, baseline),
         )
     last = max((number for number, (_, found) in enumerate(planned) if found.changes), default=0)
-    reports, committed = [], None
+    reports: list[Report] = []
+    before: CommitResult | None = None
     for number, (context, found) in enumerate(planned):
         one = Session(session.repository, context)
         if not options.diff:
             _write(session.repository, found, hold_back=PIPELINES not in selection.only)
-        if options.commit and found.changes:
-            committed = _commit(one, found, committed, ends=number == last)
+        committed = _commit(one, found, before, ends=number == last) if options.commit and found.changes else None
+        before = committed or before
         reports.append(build_report(one, found, pending=options.diff, committed=committed))
     return finished(session, reports, [found for _, found in planned])
 

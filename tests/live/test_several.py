@@ -80,6 +80,8 @@ def test_two_registries_of_one_stack(new_vm: Vm, controller: Controller, tmp_pat
     again = site.apply()
     assert (again.code, again.states, again.actions) == (0, ["clean"], []), again.told
     assert vm.snapshot() == before
+    listed = controller.run(tree, "vm", "runs", vm.host)
+    assert (listed.code, listed.out.count("\n")) == (0, 1), listed.out + listed.err
     checked = controller.run(tree, "sync-vm", "--host", vm.host, "--verify-only")
     assert checked.code == 0, checked.out + checked.err
 
