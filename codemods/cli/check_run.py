@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from codemods.cli.session import Session, known_rules, scope
 from codemods.engine.baseline import BASELINE_FILE, Baseline
 from codemods.engine.check import SAFE_IMPACTS, fix, is_safe
+from codemods.engine.context import Context
 from codemods.engine.inspection import Judged, Located
 from codemods.engine.judge import judge
 from codemods.engine.model import Finding, Rule
@@ -80,7 +81,7 @@ class CheckRun:
         elif settings.registry.hostname:
             # The recipe does not run here, and no rule must leave anything to it.
             without = with_values(settings, {"registry.hostname": ""})
-            self.context = replace(self.context, settings=without)
+            self.context = Context(without, self.context.stack, self.context.document)
         return [rule for rule in rules if (not select or rule.id in select) and rule.id not in ignore]
 
     def run(self) -> Report:

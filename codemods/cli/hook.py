@@ -77,8 +77,6 @@ def _check_files(
     paths = [path for path, text in texts.items() if text is None or marker.search(text) or SUPPRESSION_MARKER in text]
     if not paths:
         return 0
-    from dataclasses import replace
-
     from codemods.engine.context import Context
     from codemods.engine.judge import judge
     from codemods.settings import load_all_settings
@@ -96,8 +94,8 @@ def _check_files(
         if not repository.is_excluded(path):
             mine = _meant(role, path, (first, *others))
             for stack in _stacks(role, path, read):
-                found = [Context(settings, stack, read) for settings in mine]
-                judged += judge(wanted, replace(found[0], others=tuple(found[1:])))
+                one, *more = (Context(settings, stack, read) for settings in mine)
+                judged += judge(wanted, Context(one.settings, stack, read, others=tuple(more)))
     # Two lists of one Terraform file can lead to the same finding.
     return _report(hook, root, wanted, list(dict.fromkeys(judged)), read) if judged else 0
 

@@ -95,10 +95,10 @@ def open_with(root: Path, settings: Settings, *others: Settings) -> Session:
     for pair in combinations(contexts, 2):
         _check_apart(*pair)
     first, *rest = contexts
-    if rest:
-        notes = (*first.stack.notes, *_left_out(repository, contexts))
-        first = replace(first, stack=replace(first.stack, notes=notes))
-    return Session(repository, replace(first, others=tuple(rest)))
+    if not rest:
+        return Session(repository, first)
+    stack = replace(first.stack, notes=(*first.stack.notes, *_left_out(repository, contexts)))
+    return Session(repository, Context(first.settings, stack, read, others=tuple(rest)))
 
 
 def _left_out(repository: Repository, contexts: Sequence[Context]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -40,11 +40,14 @@ class Context:
 
     def each(self) -> tuple[Context, ...]:
         """The context of each registry that the run is about, without others."""
-        return (replace(self, others=()), *self.others) if self.others else (self,)
+        if not self.others:
+            return (self,)
+        return (Context(self.settings, self.stack, self.document, self.directives), *self.others)
 
     def over(self, document: Callable[[str], Document]) -> Context:
         """The same with other texts."""
-        return replace(self, document=document, others=tuple(other.over(document) for other in self.others))
+        others = tuple(other.over(document) for other in self.others)
+        return Context(self.settings, self.stack, document, self.directives, others)
 
     @cached_property
     def pipelines(self) -> frozenset[str]:

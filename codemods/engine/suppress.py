@@ -35,7 +35,7 @@ def suppress(
     if about and directives:
         examined = _Examined.by(rules, located, context)
         known = {path: tuple(_with_unused(path, found, used, examined)) for path, found in directives.items()}
-        reviewed = replace(context, directives=known, others=())
+        reviewed = Context(context.settings, context.stack, context.document, known)
         judged += map(Judged, inspect(about, reviewed, lambda done, total: None))
     return judged
 
