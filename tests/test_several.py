@@ -13,12 +13,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from codemods.caching.collector_file import collector_text
+from codemods.cli.options import CommonOptions
+from codemods.cli.session import open_session
 from codemods.engine.context import Context
 from codemods.engine.edits import Edit
 from codemods.engine.model import Finding, Impact, Outcome, Role, Rule, Severity
 from codemods.engine.run import NotIdempotent, Selection, plan_changes
 from codemods.engine.series import plan_series
-from codemods.repository import Document
+from codemods.provisioning.variables import Values
+from codemods.repository import Document, Repository
+from codemods.rollout.manifest import read_manifest
+from codemods.rollout.services import read_composition
+from codemods.rollout.targets import find_targets
 from codemods.settings import Settings, with_values
 from codemods.stack import Stack
 from tests.command import codemod, codemod_process, commit_all, git, write
@@ -321,6 +327,31 @@ def test_a_comment_that_one_registry_needs_is_not_unused(tmp_path: Path) -> None
     assert (code, found) == (0, [("woodpecker-add-registry-cache", pipeline)])
     write(root, {COMPOSE: "# codemod: ignore[compose-no-duplicate-port] why\n" + (root / COMPOSE).read_text()})
     assert check(root)[1].count(("suppression-no-unused", COMPOSE)) == 1
+
+
+def test_a_push_to_the_registry_of_another(tmp_path: Path) -> None:
+    """The rules know what the others speak, too, also in another stack."""
+    root = repository("two-stacks", tmp_path)
+    apply(root)
+    edit(
+        root,
+        ".woodpecker/east.yml",
+        "- east.home.lan:5050/east",
+        "- east.home.lan:5050/east\n        - west.home.lan:5050/x",
+    )
+    assert check(root) == (1, [("woodpecker-require-reachable-registry", ".woodpecker/east.yml")])
+
+
+def test_health_is_asked_for_by_each_name(tmp_path: Path) -> None:
+    """A port is asked under the name of the registry behind it, and both take pushes."""
+    root = repository("two-names", tmp_path)
+    apply(root)
+    context = open_session(CommonOptions(root)).context
+    manifest = read_manifest(context, Repository(root), Values.from_options((), None, {}))
+    targets = {one.port: one for one in find_targets(context, read_composition(manifest))}
+    assert (targets[5050].names, targets[5050].pushes) == (("localhost", "registry.home.lan"), True)
+    assert (targets[5060].names, targets[5060].pushes) == (("localhost", "team.home.lan"), True)
+    assert not targets[5010].pushes
 
 
 def test_the_disk_has_to_hold_all(tmp_path: Path) -> None:
