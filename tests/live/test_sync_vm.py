@@ -19,36 +19,17 @@ from tests.live.site import (
     PRIVATE_CONFIG,
     SCRIPT,
     Site,
-    running_site,
     wanted_crontab,
     wanted_files,
 )
 from tests.live.vm import STACK, UNIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.live.controller import Controller
     from tests.live.vm import Vm
 
 pytestmark = pytest.mark.live
-
-
-@pytest.fixture(scope="module")
-def running(
-    start_vms: Callable[[int], list[Vm]], controller: Controller, tmp_path_factory: pytest.TempPathFactory
-) -> Site:
-    """A VM that runs what the repository says, and that a run has brought there."""
-    [vm] = start_vms(1)
-    return running_site(vm, controller, tmp_path_factory.mktemp("repository"))
-
-
-@pytest.fixture
-def site(running: Site) -> Iterator[Site]:
-    """The same, also after a test that changed something."""
-    yield running
-    running.reset()
 
 
 def restarted(before: dict[str, str], after: dict[str, str]) -> set[str]:
