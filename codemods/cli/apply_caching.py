@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from codemods.cli.caching_report import build_report
+from codemods.cli.caching_report import build_report, finished
 from codemods.cli.main import common_options, reader_may_leave
 from codemods.cli.options import CommonOptions
 from codemods.cli.progress import progress
@@ -17,6 +17,7 @@ from codemods.engine.baseline import find_baseline
 from codemods.engine.inspection import Located
 from codemods.engine.model import Refusal, Role
 from codemods.engine.run import PIPELINES, Change, ChangeSet, Selection, plan_changes
+from codemods.engine.series import plan_series
 from codemods.errors import CannotEdit, SettingsError
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def _selection(session: Session, common: CommonOptions, options: Options) -> Sel
 
     settings = session.settings
     settings.require("registry.hostname")
-    check_settings(settings, session.context.stack)
+    for one in session.each():
+        check_settings(one.settings, one.context.stack)
     ids = [rule.id for rule in RECIPE]
     ignored = frozenset(settings.ignore)
     if ignored.difference(ids):
@@ -97,7 +99,7 @@ def _selection(session: Session, common: CommonOptions, options: Options) -> Sel
 
 
 def _apply(session: Session, selection: Selection, options: Options, *, quiet: bool) -> Report:
-    """Plan, write unless `diff`, commit if asked for, and report."""
+    """Plan for every registry, then write unless `diff` and commit if asked for, one after the other, and report."""
     from codemods.caching.recipe import RECIPE
 
     if options.commit:
@@ -111,11 +113,21 @@ def _apply(session: Session, selection: Selection, options: Options, *, quiet: b
         return dict(_obstacles(session.repository, paths, options.allow_dirty))
 
     with progress("apply-caching", quiet=quiet) as show:
-        found = plan_changes(RECIPE, session.context, selection, obstacles, show, baseline)
-    if not options.diff:
-        _write(session.repository, found, hold_back=PIPELINES not in selection.only)
-    committed = _commit(session, found) if options.commit and found.changes else None
-    return build_report(session, found, pending=options.diff, committed=committed)
+        planned = plan_series(
+            session.context.each(),
+            lambda context: plan_changes(RECIPE, context, selection, obstacles, show, baseline),
+        )
+    last = max((number for number, (_, found) in enumerate(planned) if found.changes), default=0)
+    reports: list[Report] = []
+    before: CommitResult | None = None
+    for number, (context, found) in enumerate(planned):
+        one = Session(session.repository, context)
+        if not options.diff:
+            _write(session.repository, found, hold_back=PIPELINES not in selection.only)
+        committed = _commit(one, found, before, ends=number == last) if options.commit and found.changes else None
+        before = committed or before
+        reports.append(build_report(one, found, pending=options.diff, committed=committed))
+    return finished(session, reports, [found for _, found in planned])
 
 
 def _obstacles(repository: Repository, paths: Sequence[str], allow_dirty: bool) -> Iterator[tuple[str, Refusal]]:
@@ -157,13 +169,16 @@ def _write(repository: Repository, found: ChangeSet, *, hold_back: bool) -> None
     found.groups = written
 
 
-def _commit(session: Session, found: ChangeSet) -> CommitResult:
+def _commit(session: Session, found: ChangeSet, before: CommitResult | None, *, ends: bool) -> CommitResult:
+    """Commit the changes for one registry; none when a commit for the one before was refused."""
     from codemods.caching.messages import commit_steps
     from codemods.commit import CommitError, CommitResult, RefusedCommit, commit_changes
 
     steps = commit_steps(found.changes, session.settings)
+    if before and (before.refused or before.pending):
+        return CommitResult((), None, tuple(step.message for step in steps))
     try:
-        return commit_changes(session.repository.root, steps, OWN_HOOKS)
+        return commit_changes(session.repository.root, steps, OWN_HOOKS, ends=ends)
     except CommitError as error:
         refused = RefusedCommit(steps[0].message, str(error))
         return CommitResult((), refused, tuple(step.message for step in steps[1:]))

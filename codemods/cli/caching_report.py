@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from codemods.caching.production import production_notes
+from codemods.cli.one_report import one_report
 from codemods.engine.baseline import find_baseline
-from codemods.engine.context import Context
 from codemods.engine.inspection import PARSE_ERROR
 from codemods.engine.judge import judge
 from codemods.engine.model import Finding, Note, Severity
 from codemods.engine.report.located import reported_change, reported_finding, reported_refusal
 from codemods.engine.report.model import Report, ReportedRefusal, count, exit_code
 from codemods.engine.run import PIPELINES, ChangeSet
+from codemods.engine.series import together
 from codemods.errors import CodemodError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from codemods.cli.session import Session
     from codemods.commit import CommitResult
+    from codemods.engine.run import Change
 
 
 def build_report(session: Session, found: ChangeSet, *, pending: bool, committed: CommitResult | None) -> Report:
@@ -46,20 +49,29 @@ def build_report(session: Session, found: ChangeSet, *, pending: bool, committed
         notes=(
             *_notes(session, found),
             *(_commit_notes(session, committed) if committed else ()),
-            *(_still_wrong(session, found) if found.changes and not pending else ()),
         ),
         pending=pending,
         next_steps=tuple(_next_steps(session, found, pending=pending, committed=committed)) if found.changes else (),
     )
 
 
-def _still_wrong(session: Session, found: ChangeSet) -> Iterator[str]:
+def finished(session: Session, reports: Sequence[Report], found: Sequence[ChangeSet]) -> Report:
+    """One report of the runs for all registries, and what is still wrong after them."""
+    changes = together(found)
+    report = one_report(reports)
+    if len(reports) > 1:
+        report = replace(report, changes=tuple(map(reported_change, changes)))
+    if report.pending or not changes:
+        return report
+    return replace(report, notes=(*report.notes, *_still_wrong(session, changes)))
+
+
+def _still_wrong(session: Session, changes: Sequence[Change]) -> Iterator[str]:
     """What the check finds in the repository as it is now, and the way to live with it."""
     from codemods.catalogue import LINT
 
-    new = {change.path: change.new for change in found.changes}
-    context = session.context
-    after = Context(context.settings, context.stack, lambda path: new[path] if path in new else context.document(path))
+    new = {change.path: change.new for change in changes}
+    after = session.context.over(lambda path: new[path] if path in new else session.context.document(path))
     rules = [rule for rule in LINT if rule.id not in session.settings.ignore]
     severities = {rule.id: rule.severity for rule in rules}
     counts: Counter[str] = Counter(
@@ -104,7 +116,7 @@ def _commit_notes(session: Session, committed: CommitResult) -> Iterator[str]:
 def _notes(session: Session, found: ChangeSet) -> Iterator[str]:
     settings = session.settings
     yield from session.context.stack.notes
-    if not session.context.stack.pipelines:
+    if settings.paths.pipelines and not session.context.stack.pipelines:
         yield f"no pipeline found: paths.pipelines is {', '.join(settings.paths.pipelines)}"
     for item in found.notes:
         assert isinstance(item.outcome, Note)

@@ -48,17 +48,17 @@ def run_check(common: CommonOptions, options: CheckOptions) -> Report:
     """What the last check said when nothing has changed since; else what this one finds."""
     from codemods.cli.check_memory import CheckMemory
     from codemods.repository import Repository, find_root
-    from codemods.settings import load_settings
+    from codemods.settings import load_all_settings
 
     root = find_root(common.directory)
-    settings = load_settings(root, common.overrides)
-    repository = Repository(root, settings.exclude)
+    settings = load_all_settings(root, common.overrides)
+    repository = Repository(root, settings[0].exclude)
     memory = CheckMemory(repository, common, options)
     if (report := memory.recall()) is not None:
         return report
     from codemods.cli.check_run import CheckRun
     from codemods.cli.session import open_with
 
-    report = CheckRun(open_with(root, settings, repository), common, options).run()
+    report = CheckRun(open_with(root, *settings, repository=repository), common, options).run()
     memory.keep(report)
     return report
