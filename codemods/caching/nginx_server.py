@@ -45,16 +45,13 @@ def check(context: Context, document: Document) -> Iterator[Outcome]:
     """Yield the upstream and the server that are missing, or what an older server lacks."""
     if context.compose is None:
         return
-    facts, registry = read_nginx(document.nginx), context.settings.registry
-    services = [service for service in context.compose.registries if service.name != registry.service]
-    hosts = {host: service.short_name for service in services for host in (service.name, service.container)}
-    here = _Here(document.nginx, facts, registry, hosts)
+    here, registry = Here.of(context, document.nginx), context.settings.registry
     if refusal := here.taken():
         yield refusal
     elif here.server:
         if any(map(here.lacks_upstream, here.server.targets)):
             yield here.add_upstream()
-        yield from refuse_other_scheme(facts, here.server, registry)
+        yield from refuse_other_scheme(here.facts, here.server, registry)
         yield from here.bring_up_to_date(context.settings.profile)
     elif not here.siblings:
         yield here.no_model()
@@ -65,13 +62,21 @@ def check(context: Context, document: Document) -> Iterator[Outcome]:
 
 
 @dataclass
-class _Here:
+class Here:
     """What of the private registry is in the file, and its siblings; `hosts` leads to their short names."""
 
     file: NginxFile
     facts: NginxFacts
     registry: RegistrySettings
     hosts: dict[str, str]
+
+    @classmethod
+    def of(cls, context: Context, file: NginxFile) -> Here:
+        """What is in the file, by what compose says."""
+        registry, compose = context.settings.registry, context.compose
+        services = [service for service in compose.registries if service.name != registry.service] if compose else []
+        hosts = {host: service.short_name for service in services for host in (service.name, service.container)}
+        return cls(file, read_nginx(file), registry, hosts)
 
     def __post_init__(self) -> None:
         http = [server for server in self.facts.servers if server.context == "http"]

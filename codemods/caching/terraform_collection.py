@@ -28,14 +28,7 @@ _CONFIG = "/etc/docker/registry/config.yml"
 
 def provide_collection(site: Site) -> Iterator[Outcome]:
     """Yield the missing line, or the collector's line for an earlier form."""
-    jobs = [job for job in site.facts.cron_jobs if "garbage-collect" in job.line.command]
-    present = [job for job in site.facts.cron_jobs if collected_by_script(job.line.command) == site.container]
-    present += [
-        job
-        for job in jobs
-        if mentions(job.line.command, site.container) or mentions(job.line.command, site.data_directory)
-    ]
-    known = [(job, service) for job in jobs if job not in present and (service := _collected(site, job))]
+    present, known = collections(site)
     copies = {_renamed(site, job, service) for job, service in known}
     for job in present:
         yield from _present_collection(site, job, copies)
@@ -62,6 +55,26 @@ def provide_collection(site: Site) -> Iterator[Outcome]:
     source = copied(site.file, site.element(job.index), edits)
     message = f"no crontab line collects the garbage of {site.container}"
     yield site.finding(job.index, message, insert_element(site.file, site.elements, job.index, source), "+")
+
+
+def collections(site: Site) -> tuple[list[CronJob], list[tuple[CronJob, Service]]]:
+    """The crontab lines that collect our registry's garbage, and those of the siblings."""
+    jobs = [job for job in site.facts.cron_jobs if "garbage-collect" in job.line.command]
+    present = [job for job in site.facts.cron_jobs if collected_by_script(job.line.command) == site.container]
+    present += [
+        job
+        for job in jobs
+        if mentions(job.line.command, site.container) or mentions(job.line.command, site.data_directory)
+    ]
+    return present, [(job, service) for job in jobs if job not in present and (service := _collected(site, job))]
+
+
+def is_recipes(site: Site, job: CronJob) -> bool:
+    """Whether a crontab line has one of the forms that the recipe has ever written."""
+    command, container = job.line.command, site.container
+    copies = {_renamed(site, other, service) for other, service in collections(site)[1]}
+    known = command in {*copies, live_command(container, _CONFIG)} or is_live(command, container)
+    return known or is_stopped(command, container) or read_collector(command) is not None
 
 
 def _present_collection(site: Site, job: CronJob, copies: set[str]) -> Iterator[Outcome]:
