@@ -243,9 +243,9 @@ steps:
 
 
 def test_the_recipe_is_asked_for_once_it_is_adopted(tmp_path: Path) -> None:
-    """By settings of the repository's own, or by any part of the recipe; never just because someone runs a check."""
+    """By any part of the recipe, never by settings alone: they are written before it, and stay when it was removed."""
     root = example(tmp_path)
-    assert rules(root) & RECIPE_IDS
+    assert not rules(root) & RECIPE_IDS
     (root / "codemod.toml").unlink()
     hostname = ("--set", "registry.hostname=registry.viktorbarzin.lan")
     assert not rules(root) & RECIPE_IDS
@@ -266,10 +266,11 @@ def test_a_step_beside_a_refused_one_is_not_promised_to_be_put_right(tmp_path: P
     """The recipe leaves the whole file alone until what it refuses is settled."""
     refused = UNCACHED.replace("5.2.2-insecure", "6.0.1").partition("steps:\n")[2].replace("name: build", "name: other")
     write(tmp_path, {"codemod.toml": 'version = 1\n[registry]\nhostname = "registry.home.lan"\n'})
-    write(tmp_path, {".woodpecker/a.yml": UNCACHED})
+    cached = UNCACHED + "      cache_from: registry.home.lan:5050/web:buildcache\n"
+    write(tmp_path, {".woodpecker/a.yml": UNCACHED, ".woodpecker/cached.yml": cached})
     assert "`codemod apply-caching` puts it right" in codemod(tmp_path, "check").out
     write(tmp_path, {".woodpecker/a.yml": UNCACHED + refused})
-    out = codemod(tmp_path, "check").out
+    out = codemod(tmp_path, "check", ".woodpecker/a.yml").out
     assert "puts it right" not in out
     assert "leaves it until what is refused in this file is settled" in " ".join(out.split())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from ipaddress import ip_address
@@ -13,7 +14,7 @@ from codemods.cli.options import CommonOptions
 from codemods.engine.context import Context
 from codemods.errors import CodemodError, SettingsError
 from codemods.repository import Document, Repository, find_root
-from codemods.settings import Settings, has_settings, load_settings
+from codemods.settings import Settings, load_settings
 
 
 @dataclass(frozen=True)
@@ -48,15 +49,13 @@ class Session:
         return terraform.address if terraform else ""
 
     def has_adopted_recipe(self) -> bool:
-        """Whether the repository has settings of its own, or any part of the recipe."""
+        """Whether the repository has any part of the recipe. Settings alone are a wish: they stay after a removal."""
         registry, context = self.settings.registry, self.context
-        if has_settings(self.repository.root):
-            return True
-        try:
+        with suppress(CodemodError):  # what cannot be read is said by the rules that read it
             if context.compose is not None and registry.service in context.compose.services:
                 return True
-        except CodemodError:
-            return False
+        if context.stack.nginx and registry.service.encode() in self.repository.peek(context.stack.nginx):
+            return True
         return any(
             registry.host.encode() in self.repository.peek(path)
             for path in context.stack.pipelines
