@@ -105,10 +105,13 @@ def check_can_commit(root: Path) -> None:
                 raise CommitError("git does not know who you are: set user.name and user.email (git config)")
 
 
-def commit_changes(root: Path, steps: Sequence[CommitStep], skip_hooks: Sequence[str] = ()) -> CommitResult:
+def commit_changes(
+    root: Path, steps: Sequence[CommitStep], skip_hooks: Sequence[str] = (), *, ends: bool = True
+) -> CommitResult:
     """Make one commit per step, in order, and stop at the first that is refused.
 
     `skip_hooks` are pre-commit hook ids that only the last commit runs: before it the repository is half migrated.
+    `ends` is whether that is the last one of all.
     Raises CommitError when git cannot be asked at all.
     """
     commits: list[Commit] = []
@@ -122,7 +125,7 @@ def commit_changes(root: Path, steps: Sequence[CommitStep], skip_hooks: Sequence
             if not (step.paths and _status(repo, step.paths)):
                 empty.append(step.message)
                 continue
-            outcome = _commit(repo, step, written, () if step is steps[-1] else skip_hooks)
+            outcome = _commit(repo, step, written, () if ends and step is steps[-1] else skip_hooks)
             if isinstance(outcome, RefusedCommit):
                 pending = tuple(later.message for later in steps[number + 1 :])
                 return CommitResult(tuple(commits), outcome, pending, tuple(empty))

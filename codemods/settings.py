@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from codemods.errors import CodemodError, SettingsError
+from codemods.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 SETTINGS_FILE = "codemod.toml"
 VERSION = 1
+REGISTRY = "registry"
+OWN_TABLES = ("paths", "vm", "dns")
+"""Tables in which one of several registries may differ from the others."""
 Value = str | int | bool | tuple[str, ...]
 
 
@@ -61,6 +64,11 @@ class RegistrySettings(NamedTuple):
     def key_name(self) -> str:
         """File name of the certificate's key on the machine."""
         return f"{self.name}.key"
+
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """All its files that lie beside the other registries' configurations on the machine."""
+        return (self.config_name, self.users_name, self.certificate_name, self.key_name)
 
     @property
     def host(self) -> str:
@@ -115,7 +123,10 @@ class CommitSettings(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """All settings of one run, every value checked by its character set."""
+    """All settings for one registry, every value checked by its character set.
+
+    `peers` are the repository's other private registries, in the order of their ports.
+    """
 
     profile: str = "verified"
     exclude: tuple[str, ...] = ()
@@ -126,6 +137,17 @@ class Settings(NamedTuple):
     dns: DnsSettings = DnsSettings()
     woodpecker: WoodpeckerSettings = WoodpeckerSettings()
     commit: CommitSettings = CommitSettings()
+    peers: tuple[RegistrySettings, ...] = ()
+
+    @property
+    def registries(self) -> tuple[RegistrySettings, ...]:
+        """The registry and its peers."""
+        return (self.registry, *self.peers)
+
+    @property
+    def services(self) -> frozenset[str]:
+        """The compose services of all of them."""
+        return frozenset(registry.service for registry in self.registries)
 
     @property
     def verified(self) -> bool:
@@ -137,34 +159,70 @@ class Settings(NamedTuple):
         values = dict(_leaves(self))
         for key in keys:
             if values[key] in ("", ()):
-                raise SettingsError(f"{key} is not set: run `codemod init`, or pass --set {key}=…")
+                where = "set it in codemod.toml" if self.peers else "run `codemod init`"
+                option = self.option(key)
+                raise SettingsError(f"{option} is not set: {where}, or pass --set {option}=…")
+
+    def option(self, key: str) -> str:
+        """A dotted key as `--set` takes it for this registry: by its name, where there are several."""
+        if not self.peers or key.partition(".")[0] not in (REGISTRY, *OWN_TABLES):
+            return key
+        return f"{REGISTRY}.{self.registry.name}.{key.removeprefix(f'{REGISTRY}.')}"
 
 
 def load_settings(root: Path, overrides: Sequence[str] = ()) -> Settings:
-    """Read the settings of the repository at `root`, then apply overrides of the form `KEY=VALUE`.
+    """The settings for the first registry of the repository at `root`, which mostly is the only one.
 
-    Raises SettingsError, one line: where it stands, which key, what is wrong, what is allowed.
+    Raises SettingsError as `load_all_settings` does.
     """
-    return with_values(Settings(), given_values(root, overrides))
+    return load_all_settings(root, overrides)[0]
 
 
-def given_values(root: Path, overrides: Sequence[str] = ()) -> dict[str, Value]:
+def load_all_settings(root: Path, overrides: Sequence[str] = ()) -> tuple[Settings, ...]:
+    """Read the settings for each registry of the repository at `root`, in the order of their ports.
+
+    Overrides have the form `KEY=VALUE`. Raises SettingsError, one line: where it stands, which key, what is wrong,
+    what is allowed.
+    """
+    from codemods.settings_several import in_order
+
+    return in_order([with_values(Settings(), values) for values in _given(root, overrides)])
+
+
+def given_values(root: Path, overrides: Sequence[str] = (), registry: str | None = None) -> dict[str, Value]:
     """The dotted keys that the repository and the overrides give, be it with the default's value.
 
-    Raises SettingsError as `load_settings` does.
+    `registry` is the name of the one that is meant. Raises SettingsError as `load_settings` does.
     """
-    from codemods.settings_keys import check_override, check_value
+    given = _given(root, overrides)
+    default = RegistrySettings().name
+    return next((values for values in given if values.get("registry.name", default) == registry), given[0])
 
-    source, table = _read_table(root)
+
+def _given(root: Path, overrides: Sequence[str]) -> list[dict[str, Value]]:
+    """The given values for each registry, in the order of the file."""
+    from codemods.settings_file import read_table
+    from codemods.settings_keys import check_override, check_value
+    from codemods.settings_several import addressed, split
+
+    source, table = read_table(root)
     defaults = dict(_leaves(Settings()))
-    values = {key: check_value(source, key, value, defaults) for key, value in _flatten(source, table)}
-    values.update(check_override(override, defaults) for override in overrides)
-    return values
+    given = [
+        {key: check_value(where, key, value, defaults) for where, part in parts for key, value in _flatten(part)}
+        for parts in split(source, table)
+    ]
+    for override in overrides:
+        numbers, plain = addressed(override, given)
+        for number in numbers:
+            given[number].update([check_override(plain, defaults)])
+    return given
 
 
 def has_settings(root: Path) -> bool:
     """Whether the repository has settings of its own."""
-    return (root / SETTINGS_FILE).exists() or bool(_read_table(root)[1])
+    from codemods.settings_file import read_table
+
+    return (root / SETTINGS_FILE).exists() or bool(read_table(root)[1])
 
 
 def with_values(settings: Settings, values: Mapping[str, Value]) -> Settings:
@@ -218,65 +276,15 @@ def _leaves(settings: Any, prefix: str = "") -> Iterator[tuple[str, Value]]:
     for name, value in settings._asdict().items():
         if hasattr(value, "_asdict"):
             yield from _leaves(value, f"{name}.")
-        else:
+        elif name != "peers":
             yield prefix + name, value
 
 
-def _read_table(root: Path) -> tuple[str, dict[str, Any]]:
-    """Where the settings stand, and what stands there; nothing when there are none."""
-    own = _text(root, SETTINGS_FILE)
-    project = _text(root, "pyproject.toml")
-    found = None
-    # A pyproject.toml that does not speak of us may be as broken as it likes.
-    if project is not None and "codemod" in project:
-        tool = _parsed("pyproject.toml", project).get("tool")
-        found = tool.get("codemod") if isinstance(tool, dict) else None
-    if own is not None and found is not None:
-        raise SettingsError(f"settings stand in {SETTINGS_FILE} and in pyproject.toml [tool.codemod]: keep one of them")
-    source, table = (SETTINGS_FILE, _parsed(SETTINGS_FILE, own or ""))
-    if found is not None:
-        source, table = "pyproject.toml [tool.codemod]", found
-    if not isinstance(table, dict):
-        raise SettingsError(f"{source}: a table is expected")
-    version = table.pop("version", VERSION)
-    if type(version) is not int or version != VERSION:
-        from codemods.settings_keys import shown
-
-        raise SettingsError(f"{source}: version is {shown(version)}: {VERSION} is allowed")
-    return source, table
-
-
-def _text(root: Path, name: str) -> str | None:
-    from codemods.repository import Repository
-
-    if not (root / name).is_symlink() and not (root / name).exists():
-        return None
-    try:
-        return Repository(root).read(name).text
-    except CodemodError as error:
-        raise SettingsError(f"{name}: {error}") from error
-
-
-def _parsed(name: str, text: str) -> dict[str, Any]:
-    from tomllib import loads
-
-    try:
-        return loads(text)
-    except RecursionError:
-        raise SettingsError(f"{name}: not valid TOML: nested too deeply") from None
-    except ValueError as error:
-        raise SettingsError(f"{name}: not valid TOML: {error}") from error
-
-
-def _flatten(source: str, table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     tables = {key.partition(".")[0] for key, _ in _leaves(Settings()) if "." in key}
     for name, value in table.items():
         key = prefix + (f'"{name}"' if "." in name else name)
-        if key == "registry" and isinstance(value, list):
-            raise SettingsError(
-                f"{source}: [[registry]]: several registries are not supported yet, write one [registry]"
-            )
         if isinstance(value, dict) and not prefix and (value or key in tables):
-            yield from _flatten(source, value, f"{key}.")
+            yield from _flatten(value, f"{key}.")
         else:
             yield key, value

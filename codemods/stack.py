@@ -139,7 +139,7 @@ class _Search:
         if len(found) > 1:
             more = f" and {len(found) - 5} more" if len(found) > 5 else ""
             listed = ", ".join(found[:5]) + more
-            advice = f"set it in codemod.toml, or with --set paths.{role}=…"
+            advice = f"set it in codemod.toml, or with --set {self.settings.option(f'paths.{role}')}=…"
             raise SettingsError(f"{len(found)} candidates for paths.{role}: {listed}; {advice}")
         return found[0] if found else None
 

@@ -12,12 +12,15 @@ from codemods.formats.yaml import parse
 from codemods.rollout.definitions import Definitions
 from codemods.rollout.plan import make_plan
 from codemods.rollout.steps import Run
-from codemods.rollout.validate import validations
+from codemods.rollout.validate import untried, validations
 from tests.rollout_scenes import COMPOSE, DIRECTORY, container, machine, wish
 from tests.test_stack import find
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from codemods.rollout.plan import Plan, Wish
+    from codemods.rollout.snapshot import Snapshot
 
 VARIABLES = COMPOSE.replace("nginx:alpine", "${NGINX_IMAGE:-nginx:alpine}").replace("registry:2", "registry:${TAG-2}")
 
@@ -76,14 +79,19 @@ def test_a_stack_is_found_by_the_default_of_its_image(tmp_path: Path) -> None:
     assert find(tmp_path, {"stack/compose.yaml": text}).compose == "stack/compose.yaml"
 
 
-def trials(image: str | None) -> dict[str, str]:
-    """The trials that a change of every configuration needs on a machine whose containers have this image."""
+def change(image: str | None) -> tuple[Run, Wish, Snapshot, Plan]:
+    """A change of every configuration on a machine whose containers have this image."""
     wanted = wish({"nginx.conf": "events {} # new\n", "private.yml": "b: 2\n"}, compose=VARIABLES)
     before = machine(wish(compose=VARIABLES))
     names = ("nginx", "registry-hub", "registry-private") if image else ()
     before = replace(before, containers=tuple(container(name, image=image) for name in names))
     plan = make_plan(wanted, before, Definitions())
-    return dict(validations(Run("r1", DIRECTORY), wanted, before, plan))
+    return Run("r1", DIRECTORY), wanted, before, plan
+
+
+def trials(image: str | None) -> dict[str, str]:
+    """The trials that the change needs."""
+    return dict(validations(*change(image)))
 
 
 def test_a_service_with_a_variable_is_tried_with_the_image_that_runs() -> None:
@@ -97,3 +105,5 @@ def test_a_service_with_a_variable_is_tried_with_the_image_that_runs() -> None:
 def test_a_service_whose_image_nobody_knows_is_not_tried() -> None:
     """It would fail for a wrong reason."""
     assert not {"nginx -t", "a trial of registry-private"} & trials(None).keys()
+    assert [note.partition(" is not tried")[0] for note in untried(*change(None))] == ["registry-private", "nginx"]
+    assert untried(*change("mirror:7")) == []

@@ -165,7 +165,6 @@ def test_two_files(tmp_path: Path) -> None:
         ("'registry.port' = 1", ["unknown key", "registry.port"]),
         ("[registry.name]\na = 1", ["registry.name is a table"]),
         ("registry = 5", ["registry is a table: set one of registry.name"]),
-        ("[[registry]]\nname = 'a'", ["[[registry]]", "not supported yet"]),
         ("[registry]\nport = '5050'", ['registry.port is "5050"', "a whole number is expected"]),
         ("[registry]\nport = true", ["registry.port is True", "a whole number"]),
         ("[registry]\nport = 5050.0", ["registry.port is 5050.0"]),

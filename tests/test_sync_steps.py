@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -11,14 +12,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from codemods.errors import CodemodError
 from codemods.rollout import lock
+from codemods.rollout.collection import refuse_while_collecting
 from codemods.rollout.manifest import ManagedFile
 from codemods.rollout.observe import observe
 from codemods.rollout.plan import FileChange, Plan
 from codemods.rollout.shell import quote, whole
 from codemods.rollout.snapshot import LiveFile, Question
 from codemods.rollout.steps import DONE, ROLLED_BACK, STOPPED, Run, file_key
-from tests.rollout_scenes import LocalMachine
+from tests.rollout_scenes import COMPOSE, LocalMachine, wish
 
 MACHINE = LocalMachine()
 OWNER = ":".join(str(number) for number in (os.getuid(), os.getgid()))
@@ -243,3 +246,26 @@ def test_live_files_are_read_as_they_are(tmp_path: Path) -> None:
     assert kinds == ["file", "symlink", "other", "absent", "directory"]
     assert found.file(str(tmp_path / "file")).content == b"\xff\0\n\n"
     assert isinstance(found.file(str(tmp_path / "file")), LiveFile)
+
+
+@pytest.mark.parametrize("has_flock", [True, False], ids=["flock", "without-flock"])
+def test_a_collection_is_seen_by_its_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_flock: bool) -> None:
+    """Whether or not the machine has flock(1); a lock that nobody holds, or that is not there, keeps nobody."""
+    compose = COMPOSE.replace("/opt/registry/data/private", str(tmp_path))
+    composition = wish(compose=compose).composition
+    assert str(tmp_path) in [one.data_directory for one in composition.facts.registries]
+    if not has_flock:
+        programs = tmp_path / "programs"
+        programs.mkdir()
+        for name in ("sh", "stat"):
+            (programs / name).symlink_to(str(shutil.which(name)))
+        monkeypatch.setattr("codemods.rollout.shell._PRELUDE", f"PATH={quote(str(programs))}")
+    refuse_while_collecting(MACHINE, composition)
+    lock_file = tmp_path / ".collect-garbage/lock"
+    lock_file.parent.mkdir()
+    with lock_file.open("w") as held:
+        refuse_while_collecting(MACHINE, composition)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(CodemodError, match=f"the garbage collector is at work in {tmp_path}: run again"):
+            refuse_while_collecting(MACHINE, composition)
+    refuse_while_collecting(MACHINE, composition)

@@ -290,6 +290,15 @@ def test_refusals(profile: str, old: str, new: str, reason: str) -> None:
     assert reason in found[0]
 
 
+def test_a_list_in_parts() -> None:
+    """What concat() puts together is a list for sync-vm; which part is ours to add to is not known."""
+    text = re.sub(r"provision_cmds\s*= \[", "provision_cmds = concat([", TEXT)
+    head, middle, tail = text.partition("concat([")
+    found = refusals(head + middle + re.sub(r"(?m)^  \]$", "  ])", tail, count=1))
+    assert len(found) == 1
+    assert "module.docker-registry-template.provision_cmds is no plain list" in found[0]
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [

@@ -108,7 +108,9 @@ def mount_certificate(
     files = {target: name for target, name in files.items() if (target in there) != wanted}
     if not files or (not wanted and registry.scheme == "https"):
         return
-    like = front.nginx_config.node if front.nginx_config else None
+    peers = {target(peer) for peer in context.settings.peers for target in (certificate_target, key_target)}
+    theirs = [mount for mount in front.mounts if mount.target in peers]
+    like = next((mount.node for mount in (*reversed(theirs), front.nginx_config) if mount), None)
     edits = mounts(file, nginx, front, like, files, wanted=wanted, directory=directory)
     message = f"{front.name} {'does not mount' if wanted else 'still mounts'} the certificate"
     where = ("services", front.name, "volumes", "+" if wanted else "-")

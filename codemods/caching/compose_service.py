@@ -71,23 +71,21 @@ def check(context: Context, document: Document) -> Iterator[Outcome]:
         yield Note("no nginx service: the private registry's port is not published")
         return
     nginx = services.value(facts.nginx.name)
-    siblings = [service for service in facts.registries if service.name != context.settings.registry.service]
     if isinstance(nginx, Mapping):
         yield from publish_port(context, file, facts, nginx)
         yield from wait_for_registry(context, file, facts, nginx)
-    if isinstance(nginx, Mapping) and siblings:
-        directory = _config_directory(context, model_of(facts, siblings))
+    if isinstance(nginx, Mapping) and context.siblings:
+        directory = _config_directory(context, last_of(facts, context.siblings))
         yield from mount_certificate(context, file, nginx, facts.nginx, directory)
 
 
 def _service(context: Context, file: YamlFile, facts: ComposeFacts, services: Mapping) -> Iterator[Outcome]:
-    registry = context.settings.registry
-    siblings = [service for service in facts.registries if service.name != registry.service]
+    registry, siblings = context.settings.registry, context.siblings
     taken = next((s for s in facts.services.values() if s.container == registry.service), None)
     if not siblings:
         yield Refusal(services.start, "no registry service to take as a model", "name another file in paths.compose")
         return
-    model = model_of(facts, siblings)
+    model, last = last_of(facts, siblings), last_of(facts, context.neighbours)
     present = facts.services.get(registry.service)
     if present:
         if difference := other_content(present, data_directory(context, model)):
@@ -108,27 +106,27 @@ def _service(context: Context, file: YamlFile, facts: ComposeFacts, services: Ma
             "set registry.name in codemod.toml to another name",
         )
     else:
-        pair = services.get(model.name)
-        if pair is None or not isinstance(pair.value, Mapping) or services.flow or pair.value.flow:
+        pair, above = services.get(model.name), services.get(last.name)
+        if pair is None or above is None or not isinstance(pair.value, Mapping) or services.flow or pair.value.flow:
             raise CannotEdit(
                 "the registry services are not written as blocks", "add the service by hand", services.start
             )
         lines = _clone(context, file, facts, pair, model)
-        edit = insert_lines(file, pair_end(pair), lines, file.column(pair.key.start))
+        edit = insert_lines(file, pair_end(above), lines, file.column(pair.key.start))
         yield Finding(
-            pair.key.start,
-            pair.key.end,
-            f"no service {registry.service}; it goes after {model.name}",
+            above.key.start,
+            above.key.end,
+            f"no service {registry.service}; it goes after {last.name}",
             (Edit(edit.start, edit.end, edit.new),),
             (("services", registry.service),),
         )
 
 
-def model_of(facts: ComposeFacts, siblings: list[Service]) -> Service:
-    """The last registry before nginx; the last of all when they stand behind it."""
+def last_of(facts: ComposeFacts, registries: tuple[Service, ...]) -> Service:
+    """The last of some registries before nginx; the last of all when they stand behind it."""
     names = list(facts.services)
     end = names.index(facts.nginx.name) if facts.nginx else len(names)
-    return next((service for service in reversed(siblings) if service.name in names[:end]), siblings[-1])
+    return next((service for service in reversed(registries) if service.name in names[:end]), registries[-1])
 
 
 def other_content(present: Service, data: str) -> str:

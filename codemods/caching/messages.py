@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Sequence
 
+from codemods.caching.collection import mentions
 from codemods.commit import CommitStep
 from codemods.engine.report.escape import printable
 from codemods.engine.run import PIPELINES, Change
@@ -36,7 +37,7 @@ def commit_steps(changes: Sequence[Change], settings: Settings) -> list[CommitSt
     steps = []
     for rule, subject in subjects.items():
         made = [change for change in changes if rule in change.rules]
-        if rule in places and all(registry.service in change.document.text for change in made):
+        if rule in places and all(mentions(change.document.text, registry.service) for change in made):
             subject = _in_line(registry, places[rule])
         steps.append(_step(settings, subject, rule, [change.path for change in made]))
     built = [change for change in changes if PIPELINES in change.rules]

@@ -31,11 +31,12 @@ from codemods.formats.nginx import Directive, NginxFile, entry_name, parse
 from codemods.formats.nginx_edits import gap_above, insert_directive, insert_lines, replace_word
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from codemods.engine.context import Context
     from codemods.engine.difference import Path
     from codemods.engine.edits import Edit
+    from codemods.facts.compose import Service
     from codemods.repository import Document
     from codemods.settings import RegistrySettings
 
@@ -61,26 +62,33 @@ def check(context: Context, document: Document) -> Iterator[Outcome]:
         yield here.add_server(context.settings.profile)
 
 
+def _hosts(services: Iterable[Service]) -> dict[str, str]:
+    return {host: service.short_name for service in services for host in (service.name, service.container)}
+
+
 @dataclass
 class Here:
-    """What of the private registry is in the file, and its siblings; `hosts` leads to their short names."""
+    """What of the private registry is in the file, and its siblings; `hosts` leads to their short names.
+
+    `around` has the hosts of all other registries: behind the last of those it goes.
+    """
 
     file: NginxFile
     facts: NginxFacts
     registry: RegistrySettings
     hosts: dict[str, str]
+    around: dict[str, str]
 
     @classmethod
     def of(cls, context: Context, file: NginxFile) -> Here:
         """What is in the file, by what compose says."""
-        registry, compose = context.settings.registry, context.compose
-        services = [service for service in compose.registries if service.name != registry.service] if compose else []
-        hosts = {host: service.short_name for service in services for host in (service.name, service.container)}
-        return cls(file, read_nginx(file), registry, hosts)
+        registry = context.settings.registry
+        return cls(file, read_nginx(file), registry, _hosts(context.siblings), _hosts(context.neighbours))
 
     def __post_init__(self) -> None:
         http = [server for server in self.facts.servers if server.context == "http"]
         self.siblings = [server for server in http if self.sibling_target(server)]
+        self.last = next((server for server in reversed(http) if _target(server, self.around)), None)
         self.upstream = next((upstream for upstream in self.facts.upstreams if self.is_private(upstream)), None)
         on_port = [server for server in http if server.listens_on(self.registry.port)]
         self.server = next((server for server in on_port if any(map(self.leads_here, server.targets))), None)
@@ -92,8 +100,8 @@ class Here:
         return target is not None and target.upstream is None
 
     def sibling_target(self, server: Server) -> Target | None:
-        """Where a server passes requests on to a registry."""
-        return next((t for t in server.targets if any(address.host in self.hosts for address in t.addresses)), None)
+        """Where a server passes requests on to a sibling."""
+        return _target(server, self.hosts)
 
     def is_private(self, upstream: Upstream) -> bool:
         """Whether an upstream, whatever its name, has the private registry as its only server."""
@@ -153,7 +161,8 @@ class Here:
         host = next(address.host for address in models[-1].addresses if address.host in self.hosts)
         names = (host, self.hosts[host], models[-1].name)
         lines = upstream_lines(self.file, models[-1], names, self.registry)
-        return self.insertion(models[-1].directive, lines, f"no upstream {name}; it goes after {models[-1].name}")
+        last = [u for u in self.facts.upstreams if any(address.host in self.around for address in u.addresses)][-1]
+        return self.insertion(last.directive, lines, f"no upstream {name}; it goes after {last.name}")
 
     def add_server(self, profile: str) -> Finding:
         """The server, behind the last sibling."""
@@ -169,9 +178,8 @@ class Here:
             cache_off=cache is not None and cache.args != ["off"],
             banner=self.has_banner(model),
         )
-        return self.insertion(
-            model.directive, lines, f"no server on port {self.registry.port} for the private registry"
-        )
+        message = f"no server on port {self.registry.port} for the {self.registry.name} registry"
+        return self.insertion((self.last or model).directive, lines, message)
 
     def bring_up_to_date(self, profile: str) -> Iterator[Outcome]:
         """What our server lacks of the profile and of the scheme; both in one finding, as the server's name changes."""
@@ -201,6 +209,11 @@ class Here:
         name = entry_name(parse("\n".join(lines)).directives[0])
         edit = insert_lines(self.file, model, lines)
         return Finding(model.start, model.words[-1].end, message, (edit,), ((*self.file.path(model.parent), name),))
+
+
+def _target(server: Server, hosts: Container[str]) -> Target | None:
+    """Where a server passes requests on to one of some hosts."""
+    return next((t for t in server.targets if any(address.host in hosts for address in t.addresses)), None)
 
 
 def _bring_to_profile(profile: str, file: NginxFile, server: Server, location: Location) -> Iterator[Outcome]:

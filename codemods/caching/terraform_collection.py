@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from codemods.caching.collection import (
     collected_by_script,
@@ -29,6 +29,7 @@ _CONFIG = "/etc/docker/registry/config.yml"
 def provide_collection(site: Site) -> Iterator[Outcome]:
     """Yield the missing line, or the collector's line for an earlier form."""
     present, known = collections(site)
+    others = [job for job in site.facts.cron_jobs if _collects(job) and job not in present]
     copies = {_renamed(site, job, service) for job, service in known}
     for job in present:
         yield from _present_collection(site, job, copies)
@@ -54,19 +55,28 @@ def provide_collection(site: Site) -> Iterator[Outcome]:
     edits = [Edit(*job.span(edit.start, edit.end), edit.new) for edit in changes]
     source = copied(site.file, site.element(job.index), edits)
     message = f"no crontab line collects the garbage of {site.container}"
-    yield site.finding(job.index, message, insert_element(site.file, site.elements, job.index, source), "+")
+    last = max(other.index for other in others if _collected(site, other, site.neighbours))
+    yield site.finding(last, message, insert_element(site.file, site.elements, last, source), "+")
+
+
+def _collects(job: CronJob) -> bool:
+    return "garbage-collect" in job.line.command or collected_by_script(job.line.command) != ""
+
+
+def _is_about(job: CronJob, container: str, data: str) -> bool:
+    """Whether a line collects the garbage of a container, or in its directory."""
+    command = job.line.command
+    if script := collected_by_script(command):
+        return script == container
+    return mentions(command, container) or mentions(command, data)
 
 
 def collections(site: Site) -> tuple[list[CronJob], list[tuple[CronJob, Service]]]:
     """The crontab lines that collect our registry's garbage, and those of the siblings."""
-    jobs = [job for job in site.facts.cron_jobs if "garbage-collect" in job.line.command]
-    present = [job for job in site.facts.cron_jobs if collected_by_script(job.line.command) == site.container]
-    present += [
-        job
-        for job in jobs
-        if mentions(job.line.command, site.container) or mentions(job.line.command, site.data_directory)
-    ]
-    return present, [(job, service) for job in jobs if job not in present and (service := _collected(site, job))]
+    jobs = [job for job in site.facts.cron_jobs if _collects(job)]
+    present = [job for job in jobs if _is_about(job, site.container, site.data_directory)]
+    others = [job for job in jobs if job not in present]
+    return present, [(job, service) for job in others if (service := _collected(site, job, site.siblings))]
 
 
 def is_recipes(site: Site, job: CronJob) -> bool:
@@ -84,13 +94,15 @@ def _present_collection(site: Site, job: CronJob, copies: set[str]) -> Iterator[
     live = command in {*copies, live_command(container, _CONFIG)} or is_live(command, container)
     own = read_collector(command)
     if not site.context.settings.verified:
+        if command in {*copies, live_command(container, _CONFIG)}:
+            return
         if own is not None or is_stopped(command, container):
             yield Refusal(
                 start,
                 f"the garbage of {container} is already collected as in profile verified; as-written would do it live",
                 'keep profile = "verified"',
             )
-        elif command not in {*copies, live_command(container, _CONFIG)}:
+        else:
             yield _foreign(site, job)
     elif own is not None and own.items() >= _options(site).items():
         return
@@ -119,10 +131,10 @@ def _foreign(site: Site, job: CronJob) -> Refusal:
     )
 
 
-def _collected(site: Site, job: CronJob) -> Service | None:
-    """The sibling that a crontab line is about."""
+def _collected(site: Site, job: CronJob, services: Iterable[Service]) -> Service | None:
+    """The one of some other registries that a crontab line is about."""
     command = job.line.command
-    for service in site.siblings:
+    for service in services:
         if any(mentions(command, name) for name, _ in _names(site, service)):
             return service
     return None

@@ -33,8 +33,11 @@ def is_deployed(site: Site, source: str, destination: str, advice: str) -> bool:
 
 
 def is_config(site: Site, deployment: Deployment) -> bool:
-    """Whether an element writes the configuration of a sibling registry."""
-    return any((path := config_file(service)) and is_file(deployment.destination, path) for service in site.siblings)
+    """Whether an element writes the configuration of another registry, or what else another private one has."""
+    paths = [path for service in site.neighbours if (path := config_file(service))]
+    directory = posixpath.dirname(site.destination)
+    paths += [f"{directory}/{name}" for peer in site.context.settings.peers for name in peer.file_names]
+    return any(is_file(deployment.destination, path) for path in paths)
 
 
 def simple_model(site: Site) -> Deployment:

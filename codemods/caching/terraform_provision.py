@@ -29,9 +29,8 @@ from codemods.caching.terraform_site import Site
 from codemods.engine.context import Context
 from codemods.engine.model import Finding, Impact, Outcome, Refusal, Role, rule
 from codemods.errors import CannotEdit
-from codemods.facts.compose import ComposeFacts, Service
 from codemods.facts.terraform import PortComment
-from codemods.formats.hcl import String
+from codemods.formats.hcl import Call, String
 from codemods.formats.hcl_edits import insert_comment, replace_in_string
 from codemods.repository import Document
 
@@ -44,16 +43,13 @@ def check(context: Context, document: Document) -> Iterator[Outcome]:
         return
     elements = facts.elements
     if elements is None:
-        name = context.stack.provision_list
-        reason = f"there is no list {name}" if name else "no list of provisioning commands was found"
-        yield Refusal(0, reason, "name the list in codemod.toml: paths.provision_list")
+        yield _no_list(document, context.stack.provision_list)
         return
-    siblings = _siblings(context, compose)
-    if compose is None or not siblings:
+    if compose is None or not context.siblings:
         reason = "no sibling registry is known: the compose file has none" if compose else "no compose file was found"
         yield Refusal(elements.start, reason, "name the compose file in codemod.toml: paths.compose")
         return
-    site = Site(context, document.hcl, facts, elements, compose, siblings)
+    site = Site(context, document.hcl, facts, elements, compose)
     refused: set[str] = set()
     for part in (_directory, provide_files, provide_collector, provide_collection, _port_comment):
         try:
@@ -64,14 +60,18 @@ def check(context: Context, document: Document) -> Iterator[Outcome]:
             refused.add(error.reason)
 
 
-def _siblings(context: Context, compose: ComposeFacts | None) -> list[Service]:
-    ours = context.settings.registry.service
-    return [service for service in compose.registries if service.name != ours] if compose else []
+def _no_list(document: Document, name: str) -> Refusal:
+    attribute = document.hcl.attribute(name) if name else None
+    if attribute and isinstance(attribute.value, Call):
+        reason = f"{name} is no plain list, and which of its parts the new elements belong to is not clear"
+        return Refusal(attribute.start, reason, "write it as one list [...], or add them by hand")
+    reason = f"there is no list {name}" if name else "no list of provisioning commands was found"
+    return Refusal(0, reason, "name the list in codemod.toml: paths.provision_list")
 
 
 def _directory(site: Site) -> Iterator[Outcome]:
     wanted = site.data_directory
-    theirs = {service.data_directory for service in site.siblings}
+    theirs = {service.data_directory for service in site.neighbours}
     known = [directory for directory in site.facts.directories if directory.path in theirs]
     if any(directory.path == wanted for directory in site.facts.directories):
         return
@@ -113,7 +113,7 @@ def _port_comment(site: Site) -> Iterator[Outcome]:
 def _port_line(site: Site, neighbour: PortComment) -> str:
     """Our line, written like the nearest registry's line above."""
     lines = [
-        line for line in site.facts.ports if any(mentions(line.rest, service.container) for service in site.siblings)
+        line for line in site.facts.ports if any(mentions(line.rest, service.container) for service in site.neighbours)
     ]
     through_nginx = [line for line in lines if "nginx" in line.rest] or lines
     if not lines:
@@ -128,7 +128,7 @@ def _port_line(site: Site, neighbour: PortComment) -> str:
         default=through_nginx[0],
     )
     text = model.comment.text.replace(str(model.port), str(site.registry.port), 1)
-    names = [(service.container, site.container) for service in site.siblings]
+    names = [(service.container, site.container) for service in site.neighbours]
     start, end, new = rename_spans(text, names)[0]
     about = " (R/W registry for CI build cache)" if text[end:].strip() else ""
     return text[:start] + new + about

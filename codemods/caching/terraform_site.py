@@ -17,14 +17,23 @@ from codemods.stack import COLLECTOR
 
 @dataclass(frozen=True)
 class Site:
-    """One provision list with its sibling registries; `siblings` is never empty."""
+    """One provision list with the registries that it provisions."""
 
     context: Context
     file: HclFile
     facts: TerraformFacts
     elements: List
     compose: ComposeFacts
-    siblings: list[Service]
+
+    @property
+    def siblings(self) -> tuple[Service, ...]:
+        """Those that ours is provisioned like; never empty."""
+        return self.context.siblings
+
+    @property
+    def neighbours(self) -> tuple[Service, ...]:
+        """All others, behind which ours goes."""
+        return self.context.neighbours
 
     @property
     def registry(self) -> RegistrySettings:

@@ -19,7 +19,7 @@ from codemods.engine.report.model import CheckResult, CheckState
 from codemods.errors import CannotEdit, CodemodError, ParseError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from codemods.ci.pipeline import Pipeline, Repository
     from codemods.cli.options import CommonOptions
@@ -48,12 +48,12 @@ def check_trigger(session: Session, options: Options, common: CommonOptions) -> 
         if not repository.is_enabled:
             raise CodemodError(f"{repository.name} is not enabled on the server: enable it there")
         show = _show if common.verbosity >= 0 else _be_quiet
-        yield from _Trial(server, repository, cache_hosts(session.settings.registry), show).results()
+        yield from _Trial(server, repository, cache_hosts(session.settings.registries), show).results()
 
 
-def cache_hosts(registry: RegistrySettings) -> tuple[str, ...]:
-    """How references to caches in our registry begin."""
-    return tuple(f"{name}:{registry.port}/" for name in (registry.hostname, registry.address) if name)
+def cache_hosts(registries: Iterable[RegistrySettings]) -> tuple[str, ...]:
+    """How references to caches in our registries begin."""
+    return tuple(f"{name}:{one.port}/" for one in registries for name in (one.hostname, one.address) if name)
 
 
 def reads_cache(text: str, hosts: tuple[str, ...]) -> bool:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import click
 
-from codemods.cli.caching_report import build_report
+from codemods.cli.caching_report import build_report, finished
 from codemods.cli.options import CommonOptions
 from codemods.cli.recipe_run import Options, Run, finish, open_run, recipe_options, select
 from codemods.engine.baseline import find_baseline
@@ -26,10 +24,11 @@ def apply_caching(common: CommonOptions, /, **values: object) -> int:
 
     options = Options(**values)  # type: ignore[arg-type]
     session = open_run(common, options)
-    check_settings(session.settings, session.context.stack)
+    for one in session.each():
+        check_settings(one.settings, one.context.stack)
     selection = select(session, common, options)
     baseline = find_baseline(session.repository.root)
-    steps = partial(commit_steps, settings=session.settings)
-    run = Run("apply-caching", session, options, RECIPE, steps, baseline=baseline)
-    found, committed = run.make(selection, quiet=common.verbosity < 0)
-    return finish(build_report(session, found, pending=options.diff, committed=committed), options, common.verbosity)
+    run = Run("apply-caching", session, options, RECIPE, commit_steps, baseline=baseline)
+    made = list(run.make(selection, quiet=common.verbosity < 0))
+    reports = [build_report(one, found, pending=options.diff, committed=committed) for one, found, committed in made]
+    return finish(finished(session, reports, [found for _, found, _ in made]), options, common.verbosity)

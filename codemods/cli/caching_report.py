@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from codemods.caching.production import production_notes
-from codemods.cli.recipe_report import commit_notes, found_notes, listed, messages, recipe_report, skips_ci
+from codemods.cli.recipe_report import commit_notes, found_notes, in_one, listed, messages, recipe_report, skips_ci
 from codemods.engine.baseline import find_baseline
-from codemods.engine.context import Context
 from codemods.engine.judge import judge
 from codemods.engine.model import Finding, Severity
 from codemods.engine.report.model import Report, count
-from codemods.engine.run import PIPELINES, ChangeSet
+from codemods.engine.run import PIPELINES, Change, ChangeSet
+from codemods.engine.series import together
 from codemods.errors import CodemodError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from codemods.cli.session import Session
     from codemods.commit import CommitResult
@@ -27,19 +28,25 @@ def build_report(session: Session, found: ChangeSet, *, pending: bool, committed
     notes = [
         *_notes(session, found),
         *(commit_notes(session, committed) if committed else ()),
-        *(_still_wrong(session, found) if found.changes and not pending else ()),
     ]
     steps = _next_steps(session, found, pending=pending, committed=committed) if found.changes else ()
     return recipe_report("apply-caching", session, found, committed, notes, steps, pending=pending)
 
 
-def _still_wrong(session: Session, found: ChangeSet) -> Iterator[str]:
+def finished(session: Session, reports: Sequence[Report], found: Sequence[ChangeSet]) -> Report:
+    """One report of the runs for all registries, and what is still wrong after them."""
+    report, changes = in_one(reports, found), together(found)
+    if report.pending or not changes:
+        return report
+    return replace(report, notes=(*report.notes, *_still_wrong(session, changes)))
+
+
+def _still_wrong(session: Session, changes: Sequence[Change]) -> Iterator[str]:
     """What the check finds in the repository as it is now, and the way to live with it."""
     from codemods.catalogue import LINT
 
-    new = {change.path: change.new for change in found.changes}
-    context = session.context
-    after = Context(context.settings, context.stack, lambda path: new[path] if path in new else context.document(path))
+    new = {change.path: change.new for change in changes}
+    after = session.context.over(lambda path: new[path] if path in new else session.context.document(path))
     rules = [rule for rule in LINT if rule.id not in session.settings.ignore]
     severities = {rule.id: rule.severity for rule in rules}
     counts: Counter[str] = Counter(

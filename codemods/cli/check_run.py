@@ -49,7 +49,7 @@ class CheckRun:
         self.session = session
         self.options = options
         self.context = session.context
-        self.notes: list[str] = list(self.context.stack.notes)
+        self.notes: list[str] = list(dict.fromkeys(note for one in self.context.each() for note in one.stack.notes))
         self.recipe: frozenset[str] = frozenset()
         self.rules = self._rules()
         self.paths = scope(session.repository, common.directory, options.paths)
@@ -74,7 +74,8 @@ class CheckRun:
         ignore = known_rules(self.options.ignore, ids, "--ignore: ") | known_rules(settings.ignore, ids, "ignore: ")
         rules = list(LINT)
         if settings.registry.hostname and self.session.has_adopted_recipe():
-            check_settings(settings, self.context.stack)
+            for one in self.context.each():
+                check_settings(one.settings, one.stack)
             rules = [*RECIPE, *LINT]
             self.recipe = frozenset(rule.id for rule in RECIPE)
         elif settings.registry.hostname:

@@ -43,7 +43,9 @@ def explain(common: CommonOptions, rule: str | None, file: str | None) -> int:
         raise SettingsError("name a rule (`codemod rules` lists them), or a file with --path")
     if file is not None:
         session = open_session(common)
-        for line in _about(session, scope(session.repository, common.directory, [file])[0]):
+        path = scope(session.repository, common.directory, [file])[0]
+        mine = [one for one in session.each() if _roles(one, path)] or [session]
+        for line in dict.fromkeys(line for one in mine for line in _about(one, path)):
             click.echo(printable(line))
         return 0
     (name,) = known_rules([rule or ""], [rule.id for rule in ALL])
@@ -63,8 +65,12 @@ def _page(name: str) -> str:
     return f"{name}\n{'=' * len(name)}\n\n{text}"
 
 
+def _roles(session: Session, path: str) -> list[Role]:
+    return [role for role in Role if path in paths_of(role, session.context)]
+
+
 def _about(session: Session, path: str) -> Iterator[str]:
-    roles = [role for role in Role if path in paths_of(role, session.context)]
+    roles = _roles(session, path)
     if not roles:
         is_directory = (session.repository.root / path).is_dir()
         what = "a directory; name a file in it" if is_directory else "no part of the stack, and no pipeline"

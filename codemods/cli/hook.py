@@ -79,21 +79,23 @@ def _check_files(
         return 0
     from codemods.engine.context import Context
     from codemods.engine.judge import judge
-    from codemods.settings import load_settings
+    from codemods.settings import load_all_settings
 
-    settings = load_settings(root)
-    repository = Repository(root, settings.exclude)
-    role, rules = family(settings)
+    first, *others = load_all_settings(root)
+    repository = Repository(root, first.exclude)
+    role, rules = family(first)
     if any(SUPPRESSION_MARKER in (text or "") for text in texts.values()):
         from codemods.rules import suppression
 
         rules = (*rules, *suppression.RULES)
-    wanted = [rule for rule in rules if not rule.cross and rule.id not in settings.ignore]
+    wanted = [rule for rule in rules if not rule.cross and rule.id not in first.ignore]
     judged: list[Judged] = []
     for path in paths:
         if not repository.is_excluded(path):
+            mine = _meant(role, path, (first, *others))
             for stack in _stacks(role, path, read):
-                judged += judge(wanted, Context(settings, stack, read))
+                one, *more = (Context(settings, stack, read) for settings in mine)
+                judged += judge(wanted, Context(one.settings, stack, read, others=tuple(more)))
     # Two lists of one Terraform file can lead to the same finding.
     return _report(hook, root, wanted, list(dict.fromkeys(judged)), read) if judged else 0
 
@@ -116,6 +118,16 @@ def _text(read: Callable[[str], Document], path: str) -> str | None:
         return read(path).text
     except CodemodError:
         return None
+
+
+def _meant(role: Role, path: str, settings: Sequence[Settings]) -> Sequence[Settings]:
+    """The settings of the registries that a file is about: a pipeline belongs to one, any other file may be of all."""
+    from codemods.engine.model import Role
+    from codemods.globs import Globs
+
+    if role is not Role.PIPELINE or len(settings) == 1:
+        return settings
+    return [one for one in settings if Globs(one.paths.pipelines).match(path)] or settings[:1]
 
 
 def _stacks(role: Role, path: str, read: Callable[[str], Document]) -> Iterator[Stack]:

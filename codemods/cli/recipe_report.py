@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from codemods.cli.one_report import one_report
 from codemods.engine.inspection import PARSE_ERROR
 from codemods.engine.model import Finding, Note, Severity
 from codemods.engine.report.located import reported_change, reported_finding, reported_refusal
 from codemods.engine.report.model import Report, ReportedRefusal, count, exit_code
 from codemods.engine.run import ChangeSet
+from codemods.engine.series import together
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from codemods.cli.session import Session
     from codemods.commit import CommitResult
@@ -52,10 +55,18 @@ def recipe_report(
     )
 
 
+def in_one(reports: Sequence[Report], found: Sequence[ChangeSet]) -> Report:
+    """One report of the runs for all registries, with one change for each file."""
+    report = one_report(reports)
+    if len(reports) == 1:
+        return report
+    return replace(report, changes=tuple(map(reported_change, together(found))))
+
+
 def found_notes(session: Session, found: ChangeSet) -> Iterator[str]:
     """What was noted while files were found and looked at, and what was left alone."""
     yield from session.context.stack.notes
-    if not session.context.stack.pipelines:
+    if session.settings.paths.pipelines and not session.context.stack.pipelines:
         yield f"no pipeline found: paths.pipelines is {', '.join(session.settings.paths.pipelines)}"
     for item in found.notes:
         assert isinstance(item.outcome, Note)

@@ -16,6 +16,7 @@ from codemods.cli.session import Session, known_rules, open_session, scope
 from codemods.engine.inspection import Located
 from codemods.engine.model import Refusal, Role, Rule
 from codemods.engine.run import PIPELINES, Change, ChangeSet, Order, Selection, plan_changes
+from codemods.engine.series import plan_series
 from codemods.errors import CannotEdit, SettingsError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from codemods.engine.baseline import Baseline
     from codemods.engine.report.model import Report
     from codemods.repository import Repository
+    from codemods.settings import Settings
 
 OWN_HOOKS = ("caching-drift", "caching-fix")
 
@@ -43,18 +45,18 @@ class Options:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a recipe: `order` says which of the stack and the pipelines waits for the other."""
+    """One run of a recipe for every registry; `order`: which of the stack and the pipelines waits for the other."""
 
     command: str
     session: Session
     options: Options
     rules: Sequence[Rule]
-    steps: Callable[[Sequence[Change]], Sequence[CommitStep]]
+    steps: Callable[[Sequence[Change], Settings], Sequence[CommitStep]]
     order: Order = Order.STACK_FIRST
     baseline: Baseline | None = None
 
-    def make(self, selection: Selection, *, quiet: bool) -> tuple[ChangeSet, CommitResult | None]:
-        """Plan, write unless `diff`, commit if asked for."""
+    def make(self, selection: Selection, *, quiet: bool) -> Iterator[tuple[Session, ChangeSet, CommitResult | None]]:
+        """Plan for every registry, then write unless `diff` and commit if asked for, one after the other."""
         repository, options = self.session.repository, self.options
         if options.commit:
             from codemods.commit import check_can_commit
@@ -65,12 +67,22 @@ class Run:
             return dict(_obstacles(repository, paths, options.allow_dirty))
 
         with progress(self.command, quiet=quiet) as show:
-            found = plan_changes(
-                self.rules, self.session.context, selection, obstacles, show, self.baseline, self.order
+            planned = plan_series(
+                self.session.context.each(),
+                lambda context: plan_changes(
+                    self.rules, context, selection, obstacles, show, self.baseline, self.order
+                ),
             )
-        if not options.diff:
-            self._write(found, selection)
-        return found, self._commit(found) if options.commit and found.changes else None
+        last = max((number for number, (_, found) in enumerate(planned) if found.changes), default=0)
+        before: CommitResult | None = None
+        for number, (context, found) in enumerate(planned):
+            one = Session(repository, context)
+            if not options.diff:
+                self._write(found, selection)
+            wanted = options.commit and found.changes
+            committed = self._commit(one, found, before, ends=number == last) if wanted else None
+            before = committed or before
+            yield one, found, committed
 
     def _write(self, found: ChangeSet, selection: Selection) -> None:
         """Write group by group; what waits for one that cannot be written is held back."""
@@ -100,12 +112,15 @@ class Run:
             return later.role is not Role.PIPELINE
         return failed.role is not Role.PIPELINE and PIPELINES not in selection.only
 
-    def _commit(self, found: ChangeSet) -> CommitResult:
+    def _commit(self, one: Session, found: ChangeSet, before: CommitResult | None, *, ends: bool) -> CommitResult:
+        """Commit the changes for one registry; none when a commit for the one before was refused."""
         from codemods.commit import CommitError, CommitResult, RefusedCommit, commit_changes
 
-        steps = self.steps(found.changes)
+        steps = self.steps(found.changes, one.settings)
+        if before and (before.refused or before.pending):
+            return CommitResult((), None, tuple(step.message for step in steps))
         try:
-            return commit_changes(self.session.repository.root, steps, OWN_HOOKS)
+            return commit_changes(self.session.repository.root, steps, OWN_HOOKS, ends=ends)
         except CommitError as error:
             refused = RefusedCommit(steps[0].message, str(error))
             return CommitResult((), refused, tuple(step.message for step in steps[1:]))

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from codemods.caching.removal.recipe import AS_BEFORE
 from codemods.cli.recipe_report import commit_notes, found_notes, listed, recipe_report
-from codemods.engine.context import Context
 from codemods.engine.model import Finding
 from codemods.engine.run import PIPELINES, Change, ChangeSet, Selection, plan_changes
 from codemods.errors import CodemodError
@@ -47,7 +46,7 @@ def _proof(session: Session, found: ChangeSet) -> Iterator[str]:
 
     new = {change.path: change.new for change in found.changes}
     context = session.context
-    after = Context(context.settings, context.stack, lambda path: new[path] if path in new else context.document(path))
+    after = context.over(lambda path: new[path] if path in new else context.document(path))
     try:
         again = {change.path: change.new_text for change in plan_changes(RECIPE, after, Selection()).changes}
     except CodemodError:
@@ -89,15 +88,15 @@ def _what_stays(session: Session) -> Iterator[str]:
 
 
 def _data_directory(session: Session) -> str:
-    from codemods.caching.compose_service import data_directory, model_of
+    from codemods.caching.compose_service import data_directory, last_of
 
     registry, compose = session.settings.registry, session.context.compose
     ours = compose.services.get(registry.service) if compose else None
     if ours and ours.data_directory:
         return ours.data_directory
-    siblings = [service for service in compose.registries if service.name != registry.service] if compose else []
+    siblings = session.context.siblings
     if compose and siblings:
-        return data_directory(session.context, model_of(compose, siblings))
+        return data_directory(session.context, last_of(compose, siblings))
     return f"{session.context.stack.directory}/data/{registry.name}"
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import click
 
 from codemods.cli.options import CommonOptions
+from codemods.cli.recipe_report import in_one
 from codemods.cli.recipe_run import Options, Run, finish, open_run, recipe_options, select
 from codemods.cli.removal_report import build_report
 from codemods.engine.run import Order
@@ -31,8 +30,9 @@ def remove_caching(common: CommonOptions, /, **values: object) -> int:
     session = open_run(common, options)
     selection = select(session, common, options)
     history = read_history(session.repository.root, TRAILER)
-    steps = partial(commit_steps, settings=session.settings)
-    run = Run("remove-caching", session, options, removal(history), steps, Order.STACK_LAST)
-    found, committed = run.make(selection, quiet=common.verbosity < 0)
-    report = build_report(session, found, history, pending=options.diff, committed=committed)
-    return finish(report, options, common.verbosity)
+    run = Run("remove-caching", session, options, removal(history), commit_steps, Order.STACK_LAST)
+    made = list(run.make(selection, quiet=common.verbosity < 0))
+    reports = [
+        build_report(one, found, history, pending=options.diff, committed=committed) for one, found, committed in made
+    ]
+    return finish(in_one(reports, [found for _, found, _ in made]), options, common.verbosity)

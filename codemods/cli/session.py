@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from ipaddress import ip_address
+from itertools import combinations
 from pathlib import Path
 
 from codemods.cli.options import CommonOptions
 from codemods.engine.context import Context
-from codemods.errors import CodemodError, SettingsError
+from codemods.errors import CannotEdit, CodemodError, ParseError, SettingsError
 from codemods.repository import Document, Repository, find_root
-from codemods.settings import Settings, load_settings
+from codemods.settings import PathSettings, Settings, load_all_settings
 
 
 @dataclass(frozen=True)
 class Session:
-    """An opened repository; `context` gives rules each file once."""
+    """An opened repository; `context` gives rules each file once, and has the other registries' contexts with it."""
 
     repository: Repository
     context: Context
@@ -29,16 +30,18 @@ class Session:
         """The settings of this run."""
         return self.context.settings
 
+    def each(self) -> tuple[Session, ...]:
+        """A session for each private registry, in the order of their ports."""
+        return tuple(Session(self.repository, context) for context in self.context.each())
+
     @property
     def address(self) -> str:
         """The registry's address: as set, else as Terraform gives it to the VM. Raises SettingsError without one."""
-        found = self.settings.registry.address or self.found_address()
+        found, option = self.settings.registry.address or self.found_address(), self.settings.option("registry.address")
         try:
             return str(ip_address(found))
         except ValueError:
-            raise SettingsError(
-                "registry.address is not set, and no Terraform file tells it: pass --set registry.address=…"
-            ) from None
+            raise SettingsError(f"{option} is not set, and no Terraform file tells it: pass --set {option}=…") from None
 
     def found_address(self) -> str:
         """The address that Terraform gives to the VM; empty where none can be read."""
@@ -50,6 +53,9 @@ class Session:
 
     def has_adopted_recipe(self) -> bool:
         """Whether the repository has any part of the recipe. Settings alone are a wish: they stay after a removal."""
+        return any(one._has_a_part() for one in self.each())
+
+    def _has_a_part(self) -> bool:
         registry, context = self.settings.registry, self.context
         with suppress(CodemodError):  # what cannot be read is said by the rules that read it
             if context.compose is not None and registry.service in context.compose.services:
@@ -64,14 +70,13 @@ class Session:
 
 
 def open_session(options: CommonOptions, overrides: Sequence[str] = ()) -> Session:
-    """Find the repository, load its settings and find its stack. Raises SettingsError."""
+    """Find the repository, load its settings and find the stack of each registry. Raises SettingsError."""
     root = find_root(options.directory)
-    settings = load_settings(root, (*options.overrides, *overrides))
-    return open_with(root, settings)
+    return open_with(root, *load_all_settings(root, (*options.overrides, *overrides)))
 
 
-def open_with(root: Path, settings: Settings) -> Session:
-    """A session with settings that were loaded before."""
+def open_with(root: Path, settings: Settings, *others: Settings) -> Session:
+    """A session with settings that were loaded before, one for each registry. Raises SettingsError."""
     from codemods.stack import find_stack
 
     repository = Repository(root, settings.exclude)
@@ -88,7 +93,49 @@ def open_with(root: Path, settings: Settings) -> Session:
             raise found
         return found
 
-    return Session(repository, Context(settings, find_stack(repository, settings, read), read))
+    contexts = [Context(one, find_stack(repository, one, read), read) for one in (settings, *others)]
+    for pair in combinations(contexts, 2):
+        _check_apart(*pair)
+    first, *rest = contexts
+    if not rest:
+        return Session(repository, first)
+    stack = replace(first.stack, notes=(*first.stack.notes, *_left_out(repository, contexts)))
+    return Session(repository, Context(first.settings, stack, read, others=tuple(rest)))
+
+
+def _left_out(repository: Repository, contexts: Sequence[Context]) -> Iterator[str]:
+    """Pipelines that build images and that none of several registries has."""
+    known = {path for one in contexts for path in one.stack.pipelines}
+    for path in repository.match(PathSettings().pipelines):
+        if path not in known and _builds(contexts[0].document, path):
+            yield f"{path} belongs to no registry, and no rule looks at it: set pipelines in [registry.paths]"
+
+
+def _builds(read: Callable[[str], Document], path: str) -> bool:
+    """Whether a pipeline builds images, or cannot be read."""
+    from codemods.facts.pipelines import MARKER, read_builds
+
+    try:
+        document = read(path)
+        return MARKER.search(document.text) is not None and bool(list(read_builds(document.yaml)))
+    except (CannotEdit, ParseError):
+        return True
+
+
+def _check_apart(one: Context, other: Context) -> None:
+    """Raise SettingsError for two registries that have a port of one stack, or a pipeline, in common."""
+    first, second = one.settings.registry, other.settings.registry
+    names = f"{first.name} and {second.name}"
+    if first.port == second.port and one.stack.compose is not None and one.stack.compose == other.stack.compose:
+        raise SettingsError(
+            f"the registries {names} both have port {first.port} in {one.stack.compose}: give one another registry.port"
+        )
+    if shared := sorted(one.pipelines & other.pipelines):
+        more = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
+        raise SettingsError(
+            f"{shared[0]}{more} may belong to the registry {first.name} or {second.name}: set pipelines in "
+            "[registry.paths] of each, so that every pipeline belongs to one"
+        )
 
 
 def scope(repository: Repository, directory: Path, paths: Iterable[str]) -> tuple[str, ...]:

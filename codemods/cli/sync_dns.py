@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import click
 
 from codemods.cli.main import common_options, reader_may_leave
+from codemods.cli.one_report import one_report
 from codemods.cli.options import CommonOptions
 from codemods.cli.progress import progress
 from codemods.cli.session import Session, open_session
 from codemods.credentials import FILE, Credentials, configuration_directory, find_credentials, origin_of
 from codemods.dns.model import ADDRESS_TYPES, Change, Provider, Record, Wanted
 from codemods.engine.report.escape import printable
-from codemods.engine.report.model import CheckResult, RecordChange, RecordData, Report, exit_code
+from codemods.engine.report.model import CheckResult, CheckState, RecordChange, RecordData, Report, exit_code
 from codemods.errors import CodemodError, SettingsError
 from codemods.extras import require_extra
 from codemods.settings import given_values
@@ -54,10 +55,24 @@ def sync_dns(common: CommonOptions, plan: bool, yes: bool, format: str) -> int:
         raise SettingsError("--plan and --yes exclude each other")
     session = open_session(common)
     require_extra("net", "httpx", "dns")
-    report = _sync(session.settings.dns, wanted_record(session, common), options, common)
+    report = _sync_all(_records(session, common), options, common)
     with reader_may_leave():
         _print(report, options, common.verbosity)
     return report.exit_code
+
+
+def _records(session: Session, common: CommonOptions) -> list[tuple[DnsSettings, Wanted]]:
+    """The record of each registry's name, and its server; registries may share one. Raises SettingsError."""
+    records = dict.fromkeys((one.settings.dns, wanted_record(one, common)) for one in session.each())
+    kept: dict[tuple[str, str, str], Wanted] = {}
+    for dns, wanted in records:
+        other = kept.setdefault((dns.server, wanted.name, wanted.type), wanted)
+        if other.value != wanted.value:
+            raise SettingsError(
+                f"two registries are called {wanted.name}, one at {other.value}, one at {wanted.value}: a name has one "
+                "address; correct registry.address or registry.hostname"
+            )
+    return list(records)
 
 
 def wanted_record(session: Session, common: CommonOptions) -> Wanted:
@@ -70,8 +85,22 @@ def wanted_record(session: Session, common: CommonOptions) -> Wanted:
     if (dns.provider == "technitium") != ("://" in dns.server):
         form = "http(s)://HOST:PORT" if dns.provider == "technitium" else "HOST or HOST:PORT"
         raise SettingsError(f"dns.server is {dns.server}: for dns.provider {dns.provider} it is {form}")
-    given = "dns.ttl" in given_values(session.repository.root, common.overrides)
+    given = "dns.ttl" in given_values(session.repository.root, common.overrides, settings.registry.name)
     return Wanted(name, ADDRESS_TYPES[ip_address(address).version], address, dns.ttl, given)
+
+
+def _sync_all(records: Sequence[tuple[DnsSettings, Wanted]], options: Options, common: CommonOptions) -> Report:
+    """One record after the other; of several, one that fails does not keep the others from being set."""
+    if len(records) == 1:
+        return _sync(*records[0], options, common)
+    reports = []
+    for dns, wanted in records:
+        try:
+            reports.append(_sync(dns, wanted, options, common))
+        except CodemodError as error:
+            failed = CheckResult("dns", wanted.name, CheckState.ERROR, str(error))
+            reports.append(_report([], checks=(failed,)))
+    return one_report(reports)
 
 
 def _sync(dns: DnsSettings, wanted: Wanted, options: Options, common: CommonOptions) -> Report:

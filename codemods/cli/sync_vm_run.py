@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from codemods.cli.session import open_session
 from codemods.cli.sync_vm import LAST
 from codemods.engine.report.escape import printable
 from codemods.engine.report.model import (
@@ -38,6 +37,7 @@ from codemods.rollout.transport import Disconnected, Unreachable
 
 if TYPE_CHECKING:
     from codemods.cli.options import CommonOptions
+    from codemods.cli.session import Session
     from codemods.cli.sync_vm import Options
     from codemods.rollout.health import Target
     from codemods.rollout.ssh import SshTransport
@@ -49,10 +49,10 @@ _GOOD = (HostState.CLEAN, HostState.CHANGED)
 class SyncRun:
     """One call of the command."""
 
-    def __init__(self, common: CommonOptions, options: Options) -> None:
+    def __init__(self, session: Session, common: CommonOptions, options: Options) -> None:
         self.common = common
         self.options = options
-        self.session = open_session(common)
+        self.session = session
         self.settings = self.session.settings
         self.notes: list[str] = []
         self.interrupted = False

@@ -89,7 +89,8 @@ def verify(common: CommonOptions, /, **values: object) -> int:
     if options.sample and not options.integrity:
         raise SettingsError("--sample goes with --integrity")
     session = open_session(common)
-    results = tuple(run_checks(session, options, common))
+    # A name or a public image may be that of several registries: it is said once.
+    results = tuple(dict.fromkeys(run_checks(session, options, common)))
     if all(result.state is CheckState.SKIPPED for result in results) and not _asked(options):
         message = "nothing was checked: run `codemod init`, or set what the skipped checks name"
         results = (*results, CheckResult("verify", "", CheckState.ERROR, message))
@@ -100,20 +101,25 @@ def verify(common: CommonOptions, /, **values: object) -> int:
 
 
 def run_checks(session: Session, options: Options, common: CommonOptions) -> Iterator[CheckResult]:
-    """The results of the checks asked for; one that cannot be made does not keep the others from being made."""
+    """The results of the checks asked for, for one registry after the other.
+
+    A check that cannot be made does not keep the others from being made.
+    """
     asked = _asked(options)
     for name in asked or [name for name in _CHECKS if name != "trigger"]:
         module, _, function = _CHECKS[name].partition(":")
         check: Check = getattr(import_module(module), function)
-        try:
-            yield from check(session, options, common)
-        except SettingsError as error:
-            if asked:
-                raise
-            state = CheckState.ERROR if isinstance(error, CredentialsError) else CheckState.SKIPPED
-            yield CheckResult(name, "", state, str(error))
-        except CodemodError as error:
-            yield CheckResult(name, "", CheckState.ERROR, str(error))
+        is_of_all = name == "trigger" or bool(options.storage)
+        for one in (session,) if is_of_all else session.each():
+            try:
+                yield from check(one, options, common)
+            except SettingsError as error:
+                if asked:
+                    raise
+                state = CheckState.ERROR if isinstance(error, CredentialsError) else CheckState.SKIPPED
+                yield CheckResult(name, "", state, str(error))
+            except CodemodError as error:
+                yield CheckResult(name, "", CheckState.ERROR, str(error))
 
 
 def _asked(options: Options) -> list[str]:

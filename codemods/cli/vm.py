@@ -39,7 +39,7 @@ def pin_host(common: CommonOptions, host: str, fingerprint: str | None) -> int:
     from codemods.rollout.ssh import patch
 
     patch()
-    path = known_hosts_file(open_session(common).settings.vm)
+    path = known_hosts_file(_sessions_of(open_session(common), host)[0].settings.vm)
     name, key = read_host_key(host, path)
     found = fingerprint_of(key)
     click.echo(f"{printable(name)} has the {key.get_name()} key {found}")
@@ -64,8 +64,9 @@ def lock_host(common: CommonOptions, host: str) -> int:
     """Keep everybody from rolling out to HOST, until it is unlocked."""
     from codemods.rollout import lock
 
-    session, transport = _connect(common, host)
-    lock.acquire(transport, session.context.stack.directory, lock.Owner("by-hand", by_hand=True))
+    directories, transport = _connect(common, host)
+    for directory in directories:
+        lock.acquire(transport, directory, lock.Owner("by-hand", by_hand=True))
     transport.close()
     click.echo(f"{printable(host)} is locked until: codemod vm unlock {printable(host)}")
     return 0
@@ -79,12 +80,13 @@ def unlock_host(common: CommonOptions, host: str) -> int:
     """Take away the lock of HOST, whoever holds it."""
     from codemods.rollout import lock
 
-    session, transport = _connect(common, host)
-    held = lock.remove(transport, session.context.stack.directory)
+    directories, transport = _connect(common, host)
+    found = [held for directory in directories if (held := lock.remove(transport, directory)) is not None]
     transport.close()
-    click.echo(
-        f"{printable(host)} was not locked" if held is None else f"unlocked; it was {printable(lock.describe(held))}"
-    )
+    for held in found:
+        click.echo(f"unlocked; it was {printable(lock.describe(held))}")
+    if not found:
+        click.echo(f"{printable(host)} was not locked")
     return 0
 
 
@@ -94,14 +96,21 @@ def unlock_host(common: CommonOptions, host: str) -> int:
 @click.pass_obj
 def list_runs(common: CommonOptions, host: str) -> int:
     """List the last roll-outs to HOST, the newest first: those that can be taken back, and who holds the lock."""
+    directories, transport = _connect(common, host)
+    for directory in directories:
+        if len(directories) > 1:
+            click.echo(printable(f"{directory}:"))
+        _list_runs(transport, directory)
+    transport.close()
+    return 0
+
+
+def _list_runs(transport: SshTransport, directory: str) -> None:
     from codemods.rollout import lock
     from codemods.rollout.runs import current, read_log, read_runs
 
-    session, transport = _connect(common, host)
-    directory = session.context.stack.directory
     runs, log = {run.id: run for run in read_runs(transport, directory)}, read_log(transport, directory)
     held = current(transport, directory)
-    transport.close()
     for entry in log:
         run = runs.get(str(entry.get("run")))
         back = "can be taken back" if run and run.can_be_undone else ""
@@ -114,18 +123,33 @@ def list_runs(common: CommonOptions, host: str) -> int:
         click.echo("no roll-out yet")
     if held is not None:
         click.echo(printable(lock.describe(held)))
-    return 0
 
 
-def _connect(common: CommonOptions, host: str) -> tuple[Session, SshTransport]:
+def _sessions_of(session: Session, host: str) -> list[Session]:
+    """Of several registries those that a machine serves; all for one that no settings name."""
+    return [one for one in session.each() if host in one.settings.vm.hosts] or list(session.each())
+
+
+def _connect(common: CommonOptions, host: str) -> tuple[list[str], SshTransport]:
+    """The directories of the stacks on a machine, and a connection to it."""
     from codemods.rollout.inventory import known_hosts_file, load_hosts, sudo_password
     from codemods.rollout.ssh import SshTransport, connect_options, patch
 
     patch()
-    session = open_session(common)
-    settings = session.settings.vm
+    sessions = _sessions_of(open_session(common), host)
+    settings = sessions[0].settings.vm
+    directories = list(dict.fromkeys(map(_directory, sessions)))
     shared: dict[str, Any] = connect_options(known_hosts_file(settings))
     (found,) = load_hosts(settings, [host], None, shared)
     transport = SshTransport(found, sudo=settings.sudo, password=sudo_password(host, os.environ))
     transport.connect()
-    return session, transport
+    return directories, transport
+
+
+def _directory(session: Session) -> str:
+    """Where `sync-vm` finds the stack, without the values that its files need."""
+    from codemods.provisioning.variables import Values
+    from codemods.rollout.manifest import read_manifest
+
+    values = Values.from_options((), None, os.environ)
+    return read_manifest(session.context, session.repository, values).directory

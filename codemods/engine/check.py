@@ -51,7 +51,7 @@ def fix(
     seen: set[frozenset[tuple[str, str]]] = set()
     roles = {rule.id: rule.role for rule in rules}
     for _ in range(MAX_PASSES):
-        current = Context(context.settings, context.stack, _overlay(texts, context.document))
+        current = context.over(_overlay(texts, context.document))
         judged = judge(rules, current, baseline)
         fixable = [item for item in open_outcomes(judged) if wanted(item)]
         chosen = _winners(rules, fixable)

@@ -14,7 +14,7 @@ from codemods.stack import Stack
 
 if TYPE_CHECKING:
     from codemods.engine.directives import Directive
-    from codemods.facts.compose import ComposeFacts
+    from codemods.facts.compose import ComposeFacts, Service
     from codemods.facts.endpoints import Endpoint
     from codemods.facts.images import ImageNames
     from codemods.facts.nginx import NginxFacts
@@ -29,17 +29,42 @@ class Context:
     """Facts are None where the stack has no such file; reading them raises ParseError.
 
     `directives` are the comments that suppress findings, by file; there are none before all other rules have run.
+    `others` are the contexts of the repository's other private registries, where a run is about all of them.
     """
 
     settings: Settings
     stack: Stack
     document: Callable[[str], Document]
     directives: Mapping[str, tuple[Directive, ...]] = field(default_factory=dict)
+    others: tuple[Context, ...] = ()
+
+    def each(self) -> tuple[Context, ...]:
+        """The context of each registry that the run is about, without others."""
+        if not self.others:
+            return (self,)
+        return (Context(self.settings, self.stack, self.document, self.directives), *self.others)
+
+    def over(self, document: Callable[[str], Document]) -> Context:
+        """The same with other texts."""
+        others = tuple(other.over(document) for other in self.others)
+        return Context(self.settings, self.stack, document, self.directives, others)
 
     @cached_property
     def pipelines(self) -> frozenset[str]:
-        """The stack's pipelines, for looking up."""
-        return frozenset(self.stack.pipelines)
+        """All pipelines, for looking up."""
+        return frozenset(path for one in (self, *self.others) for path in one.stack.pipelines)
+
+    @cached_property
+    def neighbours(self) -> tuple[Service, ...]:
+        """The stack's other registries."""
+        found = self.compose.registries if self.compose else ()
+        return tuple(service for service in found if service.name != self.settings.registry.service)
+
+    @cached_property
+    def siblings(self) -> tuple[Service, ...]:
+        """Those of them that ours is written like: all but the other private ones, as long as there are more."""
+        found = tuple(service for service in self.neighbours if service.name not in self.settings.services)
+        return found or self.neighbours
 
     @cached_property
     def deployed(self) -> dict[str, str]:
@@ -66,10 +91,10 @@ class Context:
     def takes_pushes(self, service: str) -> bool:
         """Whether pipelines can push to a service of the compose file.
 
-        Without the stack at hand (a hook that sees one file) only the service that the settings name does.
+        Without the stack at hand (a hook that sees one file) only the services that the settings name do.
         """
         if self.stack.compose is None:
-            return service == self.settings.registry.service
+            return service in self.settings.services
         return any(registry.service.name == service and registry.accepts_pushes for registry in self.registries)
 
     @cached_property

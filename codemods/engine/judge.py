@@ -19,10 +19,13 @@ def judge(
     baseline: Baseline | None = None,
     progress: Progress = lambda done, total: None,
 ) -> list[Judged]:
-    """Run rules and judge what they find."""
+    """Run rules and judge what they find; what several registries of one stack have in common is found once."""
     from codemods.engine.suppress import suppress
 
-    judged = suppress(rules, list(inspect(rules, context, progress)), context)
+    located = [item for one in context.each() for item in inspect(rules, one, progress)]
+    if context.others:
+        located = list({(item.rule, item.document.path, item.outcome): item for item in located}.values())
+    judged = suppress(rules, located, context)
     return judged if baseline is None else baseline.judge(rules, judged)
 
 

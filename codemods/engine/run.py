@@ -237,7 +237,7 @@ def _check_idempotence(
     if not result.changes:
         return
     new = {change.path: change.new for change in result.changes}
-    again = Context(context.settings, context.stack, lambda path: new.get(path) or context.document(path))
+    again = context.over(lambda path: new.get(path) or context.document(path))
     known = {item.document.path for item in located if item.wants_edits or _blocks(item)}
     restless = [
         item

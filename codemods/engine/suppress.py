@@ -50,7 +50,7 @@ def _directives(rules: Sequence[Rule], context: Context, today: date) -> Iterato
     roles = {rule.role for rule in rules}
     seen: set[str] = set()
     for role in (role for role in Role if role in roles or Role.SUPPRESSION in roles):
-        for path in paths_of(role, context):
+        for path in (path for one in context.each() for path in paths_of(role, one)):
             if path not in seen:
                 seen.add(path)
                 try:

@@ -31,12 +31,21 @@ def read_endpoints(context: Context) -> dict[str, Endpoint]:
     if settings.scheme == "https":
         # TLS may end before nginx: then the settings know better than its configuration.
         by_port[settings.port] = replace(by_port[settings.port], scheme="https")
-    return {
+    endpoints = {
         host: Endpoint(host, found.scheme, found.has_auth, found.service)
         for name in names
         for port, found in by_port.items()
         for host in _spellings(name, port, found.scheme)
     }
+    return {**dict(_peers(context)), **endpoints}
+
+
+def _peers(context: Context) -> Iterator[tuple[str, Endpoint]]:
+    """The repository's other private registries, as the settings have them."""
+    for peer in context.settings.peers:
+        for name in (peer.hostname, peer.address):
+            for host in _spellings(name.lower(), peer.port, peer.scheme) if name else ():
+                yield host, Endpoint(host, peer.scheme, peer.auth == "htpasswd", peer.service)
 
 
 def read_ports(context: Context) -> dict[int, Endpoint]:

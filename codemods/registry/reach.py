@@ -33,7 +33,8 @@ def reach_registry(session: Session) -> Iterator[CheckResult]:
         reached = place if result.state is CheckState.PASS else None
         yield result
     else:
-        yield CheckResult(CHECK, "by address", CheckState.SKIPPED, "registry.address is not set")
+        option = session.settings.option("registry.address")
+        yield CheckResult(CHECK, "by address", CheckState.SKIPPED, f"{option} is not set")
     named, result = _by_name(session)
     yield result
     if result.state is CheckState.PASS:

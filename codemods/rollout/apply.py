@@ -16,6 +16,7 @@ from typing import Any
 from codemods.engine.report.model import HostState
 from codemods.errors import CodemodError
 from codemods.rollout import lock, settle, steps, validate
+from codemods.rollout.collection import refuse_while_collecting
 from codemods.rollout.fingerprint import differences
 from codemods.rollout.health import Answers, Target, ask_former, find_ill, judge, wait
 from codemods.rollout.look import Observation, look
@@ -102,6 +103,7 @@ class Rollout:
             raise
 
     def _locked(self, expected: Observation) -> Outcome:
+        refuse_while_collecting(self.transport, self.wish.composition)
         found = look(self.transport, self.wish)
         if moved := differences(expected.fingerprint, found.fingerprint):
             raise Moved(f"{self.transport.name}: changed since the plan was made: {'; '.join(moved)}")
@@ -145,6 +147,7 @@ class Rollout:
         self.step("staging", self.run.begin(record, former))
         self.step("", self.run.stage(found.plan.files, found.plan.tables))
         self.say("validating")
+        self.notes += validate.untried(self.run, self.wish, found.snapshot, found.plan)
         for what, script in validate.validations(self.run, self.wish, found.snapshot, found.plan):
             self.step("", script, what)
         self.step("backing up", self.run.back_up(found.plan))

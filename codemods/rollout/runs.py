@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from codemods.engine.report.model import HostState
 from codemods.errors import CodemodError
 from codemods.rollout import lock, steps
+from codemods.rollout.collection import refuse_while_collecting
 from codemods.rollout.crontab import merge
 from codemods.rollout.health import ask_former, wait
 from codemods.rollout.observe import observe
@@ -112,6 +113,7 @@ def take_back(rollout: Rollout, wanted: str) -> Outcome:
     try:
         if note := lock.acquire(transport, directory, lock.Owner(run.id, rollout.options.commit)):
             rollout.notes.append(note)
+        refuse_while_collecting(transport, rollout.wish.composition)
         undone = choose(transport.name, read_runs(transport, directory), wanted)
         records = [one.record for one in undone]
         found = look(transport, rollout.wish)

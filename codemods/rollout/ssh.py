@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 10
 KEEPALIVE = 15
+"""Seconds between signs of life, which a silent network is known by."""
+SILENCE_MS = 60_000
+"""Milliseconds that sent data may stay unconfirmed; the kernel's own patience is a quarter of an hour."""
 _CHUNK = 1 << 16
 _NO_KEY = re.compile(r"No host key for (\S+) found")
 
@@ -103,6 +106,8 @@ class SshTransport:
         if isinstance(transport.sock, socket.socket):
             # Without it every command waits for the peer's delayed acknowledgement.
             transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):
+                transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE_MS)
         transport.set_keepalive(KEEPALIVE)
         if self.sudo:
             self._become_root()

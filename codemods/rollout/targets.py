@@ -11,19 +11,20 @@ if TYPE_CHECKING:
     from codemods.engine.context import Context
     from codemods.facts.compose import Port
     from codemods.rollout.services import Composition
+    from codemods.settings import RegistrySettings
 
 _ANY = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1", "[::]": "::1"}
 
 
 def find_targets(context: Context, composition: Composition) -> tuple[Target, ...]:
     """Every TCP port that the stack publishes, in the order of compose."""
-    settings = context.settings.registry
-    names = tuple(dict.fromkeys(name for name in (settings.address or "localhost", settings.hostname) if name))
+    settings = context.settings
+    names = {registry.service: _names(registry) for registry in settings.registries}
     endpoints = read_ports(context)
     return tuple(
         Target(
             port.published,
-            names,
+            names.get(endpoint.service if endpoint else "", names[settings.registry.service]),
             address(port),
             endpoint.scheme if endpoint else "http",
             endpoint.service if endpoint else "",
@@ -34,6 +35,10 @@ def find_targets(context: Context, composition: Composition) -> tuple[Target, ..
         if port.protocol == "tcp"
         for endpoint in [endpoints.get(port.published)]
     )
+
+
+def _names(registry: RegistrySettings) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for name in (registry.address or "localhost", registry.hostname) if name))
 
 
 def address(port: Port) -> str:

@@ -54,6 +54,16 @@ def validations(run: Run, wish: Wish, snapshot: Snapshot, plan: Plan) -> Iterato
             yield f"a trial of {service.name}", run.step("trial", *found.trial(service, image))
 
 
+def untried(run: Run, wish: Wish, snapshot: Snapshot, plan: Plan) -> list[str]:
+    """The services whose new files no trial sees, as nobody but compose knows their image."""
+    found = _Validation(run, wish, snapshot, plan)
+    return [
+        f"{service.name} is not tried beforehand: its image is {service.image}, and it has no container yet"
+        for service in wish.composition.services
+        if found.concerns(service) and not found.image(service)
+    ]
+
+
 class _Validation:
     def __init__(self, run: Run, wish: Wish, snapshot: Snapshot, plan: Plan) -> None:
         self.run = run

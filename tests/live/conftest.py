@@ -15,6 +15,7 @@ from tests.live.controller import Controller
 from tests.live.deployment import Deployment, migrate
 from tests.live.lab import in_ci, missing, run
 from tests.live.machine import NAMESPACES, Dockerd, Machine
+from tests.live.site import Site, running_site
 from tests.live.vm import Vm, started_vms
 
 if TYPE_CHECKING:
@@ -100,6 +101,22 @@ def start_vms(controller: Controller) -> Iterator[Callable[[int], list[Vm]]]:
     """A function that starts that many VMs, which last as long as the module's tests."""
     with contextlib.ExitStack() as stack:
         yield lambda number: stack.enter_context(vms_for(controller, number))
+
+
+@pytest.fixture(scope="module")
+def running(
+    start_vms: Callable[[int], list[Vm]], controller: Controller, tmp_path_factory: pytest.TempPathFactory
+) -> Site:
+    """A VM that runs what the repository says, and that a run has brought there."""
+    [vm] = start_vms(1)
+    return running_site(vm, controller, tmp_path_factory.mktemp("repository"))
+
+
+@pytest.fixture
+def site(running: Site) -> Iterator[Site]:
+    """The same, also after a test that changed something."""
+    yield running
+    running.reset()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from typing import TYPE_CHECKING
 
@@ -18,36 +19,17 @@ from tests.live.site import (
     PRIVATE_CONFIG,
     SCRIPT,
     Site,
-    running_site,
     wanted_crontab,
     wanted_files,
 )
 from tests.live.vm import STACK, UNIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.live.controller import Controller
     from tests.live.vm import Vm
 
 pytestmark = pytest.mark.live
-
-
-@pytest.fixture(scope="module")
-def running(
-    start_vms: Callable[[int], list[Vm]], controller: Controller, tmp_path_factory: pytest.TempPathFactory
-) -> Site:
-    """A VM that runs what the repository says, and that a run has brought there."""
-    [vm] = start_vms(1)
-    return running_site(vm, controller, tmp_path_factory.mktemp("repository"))
-
-
-@pytest.fixture
-def site(running: Site) -> Iterator[Site]:
-    """The same, also after a test that changed something."""
-    yield running
-    running.reset()
 
 
 def restarted(before: dict[str, str], after: dict[str, str]) -> set[str]:
@@ -282,3 +264,24 @@ def test_without_a_terminal_nothing_is_asked_or_done(site: Site) -> None:
     shown = site.sync()
     assert (shown.code, shown.states) == (1, ["pending"]), shown.told
     assert site.vm.snapshot() == before
+
+
+def test_no_roll_out_during_a_collection_nor_the_other_way_round(site: Site) -> None:
+    """Each would start, or stop, the registry under the other's hands."""
+    place = site.vm.path(f"{STACK}/data/private/.collect-garbage")
+    place.mkdir(exist_ok=True)
+    before = site.vm.containers()
+    site.change(NGINX, HOME_PAGE, "return 200 'new';")
+    with (place / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = site.apply()
+    assert (done.code, done.states) == (3, ["refused"]), done.told
+    assert f"the garbage collector is at work in {STACK}/data/private: run again when it is done" in done.reason
+
+    assert site.controller.run(site.tree, "vm", "lock", site.vm.host).code == 0
+    [line] = [line for line in wanted_crontab(site.tree) if "collect-garbage.py" in line]
+    collecting = site.vm.shell(line.split(maxsplit=5)[5].partition(" >>")[0], check=False)
+    assert site.controller.run(site.tree, "vm", "unlock", site.vm.host).code == 0
+    assert collecting.returncode == 6
+    assert f"a roll-out is under way, it holds {STACK}/.sync-vm/lock" in collecting.stdout
+    assert site.vm.containers() == before

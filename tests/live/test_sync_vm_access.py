@@ -15,32 +15,16 @@ from tests.command import commit_all
 from tests.live.cloud_init import PASSWORD, SOURCE, replace
 from tests.live.cloud_init import STACK as TERRAFORM
 from tests.live.controller import sync_arguments
-from tests.live.site import COMPOSE, HOME_PAGE, NGINX, SCRIPT, Site, running_site, strangers, wanted_files
+from tests.live.site import COMPOSE, HOME_PAGE, NGINX, SCRIPT, Site, strangers, wanted_files
 from tests.live.vm import STACK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.live.controller import Controller
     from tests.live.vm import Vm
 
 pytestmark = pytest.mark.live
-
-
-@pytest.fixture(scope="module")
-def running(
-    start_vms: Callable[[int], list[Vm]], controller: Controller, tmp_path_factory: pytest.TempPathFactory
-) -> Site:
-    """A VM that runs what the repository says, and that a run has brought there."""
-    [vm] = start_vms(1)
-    return running_site(vm, controller, tmp_path_factory.mktemp("repository"))
-
-
-@pytest.fixture
-def site(running: Site) -> Iterator[Site]:
-    """The same for every test."""
-    yield running
-    running.reset()
 
 
 def sessions(vm: Vm) -> int:

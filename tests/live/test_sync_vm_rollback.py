@@ -15,18 +15,16 @@ from tests.live.site import (
     PRIVATE_CONFIG,
     SCRIPT,
     Site,
-    running_site,
     strangers,
     wanted_files,
 )
 from tests.live.vm import STACK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.live.controller import Controller, Outcome
-    from tests.live.vm import Vm
+    from tests.live.controller import Outcome
 
 pytestmark = pytest.mark.live
 
@@ -35,18 +33,9 @@ GAP = 25.0
 """Seconds without an answer that a container's restart, twice, may cost on a slow computer."""
 
 
-@pytest.fixture(scope="module")
-def running(
-    start_vms: Callable[[int], list[Vm]], controller: Controller, tmp_path_factory: pytest.TempPathFactory
-) -> Site:
-    """A VM that runs what the repository says, and that a run has brought there."""
-    [vm] = start_vms(1)
-    return running_site(vm, controller, tmp_path_factory.mktemp("repository"))
-
-
 @pytest.fixture
 def site(running: Site) -> Iterator[Site]:
-    """The same for every test."""
+    """The same for every test, which leaves the VM as it was."""
     yield running
     running.rewind()
 

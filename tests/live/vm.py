@@ -209,10 +209,10 @@ class Vm(Machine):
         log = lambda: self.dockerd.logs("registry-nginx") if self.dockerd else ""  # noqa: E731
         wait_until(lambda: all(map(self.serves, self.ports())), "an answer at every port", 30, log)
 
-    def push(self, source: str, name: str) -> None:
-        """Push what skopeo finds at `source` to the private registry."""
+    def push(self, source: str, name: str, port: int = PRIVATE) -> None:
+        """Push what skopeo finds at `source` to the private registry at a port."""
         options = ["--insecure-policy", "copy", "--dest-tls-verify=false"]
-        self.run("skopeo", *options, source, f"docker://127.0.0.1:{PRIVATE}/{name}")
+        self.run("skopeo", *options, source, f"docker://127.0.0.1:{port}/{name}")
 
     def listens(self, port: int) -> bool:
         """Whether something takes connections at a port."""

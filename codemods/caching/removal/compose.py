@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from codemods.caching.compose_service import CLONED, data_directory, model_of, other_content
+from codemods.caching.compose_service import CLONED, data_directory, last_of, other_content
 from codemods.caching.production import USERS, certificate_target, key_target
 from codemods.caching.removal.proof import is_about_us
 from codemods.engine.context import Context
@@ -33,12 +33,12 @@ def check(context: Context, document: Document) -> Iterator[Outcome]:
     if facts is None or not isinstance(services, Mapping):
         return
     present, pair = facts.services.get(registry.service), services.get(registry.service)
-    siblings = [service for service in facts.registries if service.name != registry.service]
+    siblings = context.siblings
     if present and pair:
         if not siblings:
             yield Note(f"{present.name} is the only registry here, and not the recipe's: left as it is")
             return
-        if difference := other_content(present, data_directory(context, model_of(facts, siblings))):
+        if difference := other_content(present, data_directory(context, last_of(facts, siblings))):
             yield Note(f"the service {present.name} is not the recipe's ({difference}): left as it is")
             return
         yield from _service(context, file, facts, pair, present, siblings)
@@ -48,7 +48,7 @@ def check(context: Context, document: Document) -> Iterator[Outcome]:
 
 
 def _service(
-    context: Context, file: YamlFile, facts: ComposeFacts, pair: Pair, present: Service, siblings: list[Service]
+    context: Context, file: YamlFile, facts: ComposeFacts, pair: Pair, present: Service, siblings: tuple[Service, ...]
 ) -> Iterator[Outcome]:
     """The service with its lines, as far as nothing else needs it and nothing else is in it."""
     start, name = pair.key.start, present.name
@@ -71,7 +71,7 @@ def _service(
 _KEEP = "take it out of the service first, when it is not needed, or the service by hand"
 
 
-def _foreign(context: Context, present: Service, siblings: list[Service]) -> list[str]:
+def _foreign(context: Context, present: Service, siblings: tuple[Service, ...]) -> list[str]:
     """Keys and mounts of our service that are neither the recipe's nor like those of a sibling."""
     shared = {(name, _data(service, name)) for service in siblings for name in service.pairs}
     keys = [name for name in present.pairs if name not in _OWN_KEYS and (name, _data(present, name)) not in shared]

@@ -23,6 +23,7 @@ from codemods.repository import Document
 
 if TYPE_CHECKING:
     from codemods.engine.context import Context
+    from codemods.settings import RegistrySettings
 
 _STEP_KEYS = {"image", "repo", "logins", "cache_from", "cache_to", "buildkit_config"}
 _WORKFLOW_KEYS = {"steps", "pipeline", "when", "clone", "services", "workspace", "matrix", "labels", "depends_on"}
@@ -60,7 +61,10 @@ def _data(role: Role, document: Document) -> Data:
 
 def _may_write(context: Context, role: Role, path: Path) -> bool:
     """Whether the recipe's rule for this kind of file changes this place; a file as a whole where it makes it."""
-    registry = context.settings.registry
+    return any(_writes_for(context, registry, role, path) for registry in context.settings.registries)
+
+
+def _writes_for(context: Context, registry: RegistrySettings, role: Role, path: Path) -> bool:
     match role:
         case Role.COMPOSE:
             section, service, *rest = (*path, "", "")
@@ -92,7 +96,7 @@ def _keeps_comments(context: Context, role: Role, old: Document, new: Document) 
 
 def is_about_us(context: Context, comment: str) -> bool:
     """Whether a comment names the registry, or says nothing."""
-    registry = context.settings.registry
-    names = (registry.name, registry.hostname, str(registry.port), "registry garbage collector")
     text = comment.lower()
-    return not re.search(r"\w", text) or any(name and name.lower() in text for name in names)
+    own = [(registry.name, registry.hostname, str(registry.port)) for registry in context.settings.registries]
+    names = {"registry garbage collector", *(name.lower() for names in own for name in names if name)}
+    return not re.search(r"\w", text) or any(name in text for name in names)

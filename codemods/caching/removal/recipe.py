@@ -89,7 +89,7 @@ def _find(rule: Rule, context: Context, document: Document) -> Iterator[Outcome]
         return document if path == document.path else context.document(path)
 
     try:
-        yield from rule.check(Context(context.settings, context.stack, read), document)
+        yield from rule.check(context.over(read), document)
     except (ParseError, CannotEdit) as error:
         yield Refusal(0, str(error), "")
 

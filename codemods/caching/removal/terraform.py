@@ -39,11 +39,10 @@ _COLLECTOR = "Write the registry garbage collector"
 @rule("terraform-provision-private-registry", Role.TERRAFORM, impact=Impact.REPLACE, since="0.1.0", task="4")
 def check(context: Context, document: Document) -> Iterator[Outcome]:
     """Yield one finding for the provision list, and one for the comment about ports."""
-    facts, compose, ours = context.terraform, context.compose, context.settings.registry.service
-    siblings = [service for service in compose.registries if service.name != ours] if compose else []
-    if facts is None or facts.elements is None or compose is None or not siblings:
+    facts, compose = context.terraform, context.compose
+    if facts is None or facts.elements is None or compose is None or not context.siblings:
         return
-    site = Site(context, document.hcl, facts, facts.elements, compose, siblings)
+    site = Site(context, document.hcl, facts, facts.elements, compose)
     gone = _Gone(site)
     try:
         told = [*_files(site, gone), *_collector(site, gone), *_collection(site, gone), *_directory(site, gone)]

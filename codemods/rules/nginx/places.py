@@ -155,11 +155,12 @@ def once(findings: Iterable[Finding | None]) -> Iterator[Finding]:
 
 
 def _services(context: Context, target: Target) -> tuple[str, ...]:
-    """Registries behind a target; where only this file is seen, the one that the settings name."""
+    """Registries behind a target; where only this file is seen, those that the settings name."""
     hosts = [address.host for address in target.addresses]
     if context.compose is None:
-        ours = context.settings.registry.service
-        return (ours,) if ours in (target.host, *hosts) else ()
+        return tuple(
+            registry.service for registry in context.settings.registries if registry.service in (target.host, *hosts)
+        )
     registries = context.compose.registries
     return tuple(s.name for s in registries if {s.name, s.container, *s.names} & set(hosts))
 

@@ -27,7 +27,8 @@ def _registry(context: Context, path: str, service: str) -> Registry | None:
     """A registry; where only nginx's file is seen, the one whose configuration lies beside it."""
     if context.compose is not None:
         return next((registry for registry in context.registries if registry.service.name == service), None)
-    beside = posixpath.join(posixpath.dirname(path), context.settings.registry.config_name)
+    name = next(registry.config_name for registry in context.settings.registries if registry.service == service)
+    beside = posixpath.join(posixpath.dirname(path), name)
     try:
         document = context.document(beside)
         known = document.exists and document.yaml.root is not None

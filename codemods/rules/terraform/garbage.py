@@ -129,9 +129,9 @@ def names_of(context: Context, found: Collection) -> list[str]:
 
 
 def is_ours(context: Context, found: Collection | ScriptRun) -> bool:
-    """Whether it is the registry that the recipe is about."""
+    """Whether it is a registry that the recipe is about."""
     service = service_of(context, found)
-    return context.settings.registry.service in (found.container, service.name if service else "")
+    return not context.settings.services.isdisjoint((found.container, service.name if service else ""))
 
 
 def starts_after_failure(found: Collection, names: Sequence[str]) -> bool:

@@ -82,12 +82,12 @@ class _Orphans:
     @cached_property
     def configurations(self) -> list[Deployment]:
         """Registry configurations that no service mounts."""
-        ours = self.context.settings.registry.config_name
+        ours = {registry.config_name for registry in self.context.settings.registries}
         return [
             one
             for one in self.facts.deployments
             if one.kind in ("file", "templatefile")
-            and posixpath.basename(one.destination) != ours
+            and posixpath.basename(one.destination) not in ours
             and self._is_configuration(one)
             and not self._is_used(one.destination, {one.index})
         ]
@@ -98,7 +98,8 @@ class _Orphans:
         data = [service.data_directory or "" for service in self.compose.registries]
         parents = [posixpath.dirname(path) for path in data if path.startswith("/")]
         roots = {parent for parent in parents if parents.count(parent) > 1}
-        left = {self.context.settings.registry.name, *(posixpath.basename(path) for path in data)}
+        left = {registry.name for registry in self.context.settings.registries}
+        left |= {posixpath.basename(path) for path in data}
         return [
             one
             for one in self.facts.directories

@@ -38,8 +38,7 @@ def check(context: Context, document: Document) -> Iterator[Finding]:
     facts = context.terraform
     if facts is None or facts.elements is None:
         return
-    ours = context.settings.registry.service
-    registries = [one for one in context.registries if one.service.name != ours]
+    registries = [one for one in context.registries if one.service.name not in context.settings.services]
     yield from _directories(context, document.hcl, facts, [one.service for one in registries])
     yield from _configurations(context, document.hcl, facts, registries)
 

@@ -73,8 +73,8 @@ def _cap(context: Context, registry: Registry) -> int:
     for name in ("maxsize", "maxSize"):
         if written := registry.text("storage", "filesystem", name):
             return read_size(written)
-    settings = context.settings.registry
-    return read_size(settings.storage) if registry.service.name == settings.service else 0
+    ours = (one for one in context.settings.registries if one.service == registry.service.name)
+    return next((read_size(one.storage) for one in ours), 0)
 
 
 def _place(registry: Registry) -> Iterator[Related]:

@@ -43,13 +43,13 @@ def check(context: Context, document: Document) -> Iterator[Finding]:
     if facts is None or compose is None or nginx is None or not facts.ports or not nginx.servers:
         return
     served = _served(compose, nginx)
-    ours = context.settings.registry.port
+    ours = {registry.port for registry in context.settings.registries}
     for line in facts.ports:
-        if line.port != ours and "nginx" in line.rest:
+        if line.port not in ours and "nginx" in line.rest:
             yield from _line(context, document.hcl, line, compose, nginx, served)
     known = {line.port for line in facts.ports}
     for port, (service, offset) in sorted(served.items()):
-        if port != ours and port not in known:
+        if port not in ours and port not in known:
             yield _missing(context, document.hcl, port, service, offset)
 
 

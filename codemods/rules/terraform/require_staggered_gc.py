@@ -91,7 +91,7 @@ def _uncollected(
     pushed = {one.service.name for one in context.registries if one.accepts_pushes}
     mirrored = any(name not in pushed for name in names)
     for service in compose.registries:
-        if service.name in names or service.name == context.settings.registry.service:
+        if service.name in names or service.name in context.settings.services:
             continue
         if service.name in pushed or mirrored:
             last = max((job for _, job in collected), key=lambda job: job.index, default=None)

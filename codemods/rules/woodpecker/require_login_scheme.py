@@ -53,6 +53,7 @@ def check(context: Context, document: Document) -> Iterator[Finding]:
 
 def _scheme(context: Context, host: str) -> str:
     """That of the private registry for its own host; else https, which is what Docker tries first."""
-    registry = context.settings.registry
-    ours = {f"{name}:{registry.port}" for name in (registry.hostname, registry.address) if name}
-    return registry.scheme if host in ours else "https"
+    for registry in context.settings.registries:
+        if host in {f"{name}:{registry.port}" for name in (registry.hostname, registry.address) if name}:
+            return registry.scheme
+    return "https"

@@ -15,7 +15,7 @@ exit codes:
   3  a repository is damaged and was left alone; the others were collected
   4  what must be kept is larger than --max-size
   5  the registry does not come up
-  6  another run is under way
+  6  another run, or a roll-out, is under way
 """
 
 # Written by `codemod apply-caching`, which replaces it by newer versions. Python 3.8, standard library only.
@@ -370,6 +370,13 @@ class Docker:
         if options.data.resolve() not in mounts:
             raise Failed(f"{self.container} does not keep its data in {options.data}; give --container and --data")
 
+    def refuse_in_roll_out(self) -> None:
+        """A roll-out of the stack would start the registry again. Raises Failed."""
+        directory = (self.found["Config"]["Labels"] or {}).get("com.docker.compose.project.working_dir")
+        lock = Path(directory or "/nowhere") / ".sync-vm/lock"
+        if lock.is_dir():
+            raise Failed(f"a roll-out is under way, it holds {lock}", LOCKED)
+
     def call(self, *arguments: str, env: dict[str, str] | None = None) -> str:
         """Run docker; returns its output. Raises Failed with what it said."""
         command = [self.program, *arguments]
@@ -507,6 +514,7 @@ def collect(storage: Storage, options: argparse.Namespace) -> int:
     """One whole run; returns the exit code. Raises Failed."""
     docker, place = Docker(options), Place(options.data)
     place.lock()
+    docker.refuse_in_roll_out()
     place.empty()
     codes = []
 
