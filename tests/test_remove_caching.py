@@ -322,3 +322,14 @@ def test_a_changed_collector_stays(root: Path) -> None:
     found = report(root)
     assert reasons(found) == [(COLLECTOR, "it is not the collector of this version, or has been changed")]
     assert (root / COLLECTOR).exists() and not (root / CONFIG).exists()
+
+
+def test_several_registries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them go in one run, and every file is as it was."""
+    from tests.test_several import repository
+
+    identify(monkeypatch)
+    root = repository("two-names", tmp_path)
+    before = migrate(root)
+    assert remove(root, "--commit").code == 0
+    assert tree(root) == before

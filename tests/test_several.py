@@ -295,6 +295,7 @@ def test_the_stack_of_each_is_asked_for_by_name(tmp_path: Path) -> None:
 def test_what_https_needs_is_asked_for_by_name(tmp_path: Path) -> None:
     """A missing setting is named with its registry."""
     root = repository("two-names", tmp_path)
+    apply(root)
     edit(root, "codemod.toml", 'key = "tls/team.key"\n', "")
     for command in ("apply-caching", "check"):
         assert "registry.team.key is not set" in settings_error(root, command)
