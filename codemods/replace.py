@@ -1,4 +1,4 @@
-"""Putting new bytes in the place of files: all of a group or none."""
+"""Putting new bytes in the place of files, or taking files away: all of a group or none."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FileChange:
-    """`old` are the bytes that were read, None for a file to be created; `mode` is for that one, before the umask."""
+    """`old` are the bytes that were read, None for a file to be created; `mode` is for that one, before the umask.
+
+    `new` is None for a file that goes.
+    """
 
     path: str
     old: bytes | None
-    new: bytes
+    new: bytes | None
     mode: int = 0o666
 
 
@@ -95,6 +98,7 @@ class _Replacement:
         self.backup = self.target.with_name(f"{prefix}.old{TEMPORARY_SUFFIX}")
         self.directories: list[Path] = []
         self.inode = 0
+        self.gone = False
 
     def prepare(self) -> None:
         """Do everything that needs disk space: after this only names change."""
@@ -105,7 +109,8 @@ class _Replacement:
         with self._naming_errors():
             self._make_directories()
             status = None if self.change.old is None else self.target.stat()
-            self._write_temporary(status)
+            if self.change.new is not None:
+                self._write_temporary(self.change.new, status)
             if status:
                 self._back_up()
 
@@ -115,11 +120,11 @@ class _Replacement:
                 parent.mkdir()
                 self.directories.append(parent)
 
-    def _write_temporary(self, status: os.stat_result | None) -> None:
+    def _write_temporary(self, content: bytes, status: os.stat_result | None) -> None:
         mode = self.change.mode if status is None else 0o600
         handle = os.open(self.temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with os.fdopen(handle, "wb") as file:
-            file.write(self.change.new)
+            file.write(content)
             file.flush()
             if status:
                 with suppress(PermissionError):
@@ -148,9 +153,13 @@ class _Replacement:
             raise WriteError(self.change.path, "changed while we worked", "run again")
 
     def swap(self) -> None:
-        """Let the new file take the name."""
+        """Let the new file take the name, or nothing."""
         with self._naming_errors():
-            self.temporary.replace(self.target)
+            if self.change.new is None:
+                self.gone = True
+                self.target.unlink()
+            else:
+                self.temporary.replace(self.target)
 
     def settle(self) -> None:
         """Make the new name survive a crash of the machine."""
@@ -169,6 +178,8 @@ class _Replacement:
                     self.target.unlink()
                 else:
                     self.backup.replace(self.target)
+            elif self.gone and not os.path.lexists(self.target):
+                self.backup.replace(self.target)
         except OSError as error:
             where = "" if self.change.old is None else f" (its old text is in {self.backup.name} beside it)"
             return f"{self.change.path} could not be put back: {error.strerror}{where}"

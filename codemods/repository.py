@@ -179,16 +179,7 @@ class Repository:
     def read(self, path: str) -> Document:
         """The file's text. Raises ParseError when it is not text of UTF-8, too large, or cannot be read,
         CannotEdit when it lies outside the repository."""
-        data = self.read_bytes(path)
-        bom = data.startswith(_BOM)
-        zero = data.find(b"\0")
-        if zero >= 0:
-            raise ParseError(f"a binary file (zero byte at offset {zero})")
-        try:
-            return Document(path, data[len(_BOM) * bom :].decode(), bom)
-        except UnicodeDecodeError as error:
-            offset = error.start + len(_BOM) * bom
-            raise ParseError(f"not UTF-8 (byte 0x{data[offset]:02x} at offset {offset})") from error
+        return Document(path, *decode(self.read_bytes(path)))
 
     def read_or_new(self, path: str) -> Document:
         """Like `read`; where there is no such file, an empty document that does not exist yet."""
@@ -265,14 +256,25 @@ class Repository:
         return [path for path in paths if path in changed]
 
 
-def git(directory: Path, *arguments: str) -> bytes:
-    """Output of a git command. Raises CodemodError with git's complaint, NoRepository where that is all it complains
-    about, FileNotFoundError without git."""
-    from subprocess import DEVNULL, run
+def decode(data: bytes) -> tuple[str, bool]:
+    """A file's text without its byte order mark, and whether it had one. Raises ParseError when it is not UTF-8."""
+    bom = data.startswith(_BOM)
+    zero = data.find(b"\0")
+    if zero >= 0:
+        raise ParseError(f"a binary file (zero byte at offset {zero})")
+    try:
+        return data[len(_BOM) * bom :].decode(), bom
+    except UnicodeDecodeError as error:
+        offset = error.start + len(_BOM) * bom
+        raise ParseError(f"not UTF-8 (byte 0x{data[offset]:02x} at offset {offset})") from error
 
-    done = run(
-        ["git", *arguments], cwd=directory, env=git_environment(), stdin=DEVNULL, capture_output=True, check=False
-    )
+
+def git(directory: Path, *arguments: str, given: bytes = b"") -> bytes:
+    """Output of a git command, which is `given` some input. Raises CodemodError with git's complaint, NoRepository
+    where that is all it complains about, FileNotFoundError without git."""
+    from subprocess import run
+
+    done = run(["git", *arguments], cwd=directory, env=git_environment(), input=given, capture_output=True, check=False)
     if done.returncode:
         complaint = os.fsdecode(done.stderr).strip().partition("\n")[0] or f"exit {done.returncode}"
         error = NoRepository if "not a git repository" in complaint else CodemodError

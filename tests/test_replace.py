@@ -80,6 +80,31 @@ def test_all_are_written(root: Path) -> None:
     }
 
 
+def test_a_file_goes(root: Path) -> None:
+    """Without new bytes the file is deleted, its directory stays, and nothing of ours is left."""
+    before = tree(root)
+    replace_files(root, [FileChange("sub/c", b"old 2\r\n", None), CHANGES[0]])
+    assert (root / "a").read_bytes() == b"new 0\r\n"
+    assert set(before) - set(tree(root)) == {"sub/c"}
+
+
+def test_a_deleted_file_comes_back(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a later file of the group fails, one that was deleted is there again, with its mode; so when it changed."""
+    assert failure(root, [FileChange("a", b"other\n", None)]).reason == "changed while we worked"
+    gone = FileChange("b.sh", b"old 1\r\n", None)
+
+    def fail(self: Path, target: Path) -> Path:
+        raise OSError(errno.EIO, "Input/output error")
+
+    before = tree(root)
+    with monkeypatch.context() as patch:
+        real = Path.replace
+        patch.setattr(Path, "replace", lambda self, to: fail(self, to) if ".new" in self.name else real(self, to))
+        with pytest.raises(WriteError, match="a: cannot be written"):
+            replace_files(root, [gone, CHANGES[0]])
+    assert tree(root) == before
+
+
 def test_nothing_to_write(root: Path) -> None:
     """An empty group is no error."""
     replace_files(root, [])

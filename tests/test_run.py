@@ -12,7 +12,7 @@ from codemods.engine.context import Context
 from codemods.engine.edits import Edit, apply_edits
 from codemods.engine.inspection import PARSE_ERROR
 from codemods.engine.model import Finding, Impact, Note, Outcome, Refusal, Role, Rule, Severity
-from codemods.engine.run import PIPELINES, ChangeSet, NotIdempotent, Selection, plan_changes
+from codemods.engine.run import PIPELINES, ChangeSet, NotIdempotent, Order, Selection, plan_changes
 from codemods.engine.verify import check_bytes
 from codemods.errors import CannotEdit, OverlapError, ParseError
 from codemods.repository import Document
@@ -34,6 +34,7 @@ def run(
     others: dict[str, str] | None = None,
     selection: Selection | None = None,
     refuse: Iterable[str] = (),
+    order: Order = Order.STACK_FIRST,
 ) -> ChangeSet:
     """Plan changes of `compose.yml`, of `main.tf`, and of any other file, which is a pipeline."""
     texts = {"compose.yml": compose, **(others or {})}
@@ -46,7 +47,7 @@ def run(
         return {path: Refusal(0, "in the way", "move it") for path in paths if path in refuse}
 
     context = Context(Settings(), stack, documents.__getitem__)
-    return plan_changes(list(rules), context, selection or Selection(), obstacles)
+    return plan_changes(list(rules), context, selection or Selection(), obstacles, order=order)
 
 
 def a_rule(
@@ -251,6 +252,44 @@ def test_a_refused_pipeline_is_alone() -> None:
     found = run([a_rule(check, PIPELINES, Role.PIPELINE), UPGRADE], others=files)
     assert [[change.path for change in group] for group in found.groups] == [["compose.yml"], [".a.yml"], [".c.yml"]]
     assert reasons(found) == [(PIPELINES, ".b.yml", "not this one")]
+
+
+def test_the_stack_may_wait_for_the_pipelines() -> None:
+    """What is taken away goes last: a pipeline that was refused holds the stack back, and is named wherever it is."""
+    files = {".a.yml": PIPELINE, ".b.yml": PIPELINE}
+    found = run([UPGRADE, CACHE], others=files, order=Order.STACK_LAST)
+    assert [[change.path for change in group] for group in found.groups] == [[".a.yml"], [".b.yml"], ["compose.yml"]]
+    scope = Selection(paths=("compose.yml", ".a.yml"))
+    held = run([UPGRADE, CACHE], others=files, order=Order.STACK_LAST, refuse=[".a.yml"], selection=scope)
+    assert (texts(held), held.held_back) == ({}, ["compose.yml"])
+    only = Selection(only=frozenset({"a-rule"}))
+    asked = run([UPGRADE, CACHE], others=files, order=Order.STACK_LAST, refuse=[".a.yml"], selection=only)
+    assert set(texts(asked)) == {"compose.yml"}
+
+
+def test_a_partial_refusal_holds_nothing_back() -> None:
+    """The rest of its file and of its group is written, also when it is found again in the result."""
+
+    def check(_: Context, document: Document) -> Iterator[Outcome]:
+        yield Refusal(document.text.index("web"), "not this one", "do it by hand", partial=True)
+
+    found = run([UPGRADE, a_rule(check, "refuser"), CACHE], others={".ci.yml": PIPELINE})
+    assert set(texts(found)) == {"compose.yml", ".ci.yml"}
+    assert reasons(found) == [("refuser", "compose.yml", "not this one")]
+
+
+def test_a_file_whose_text_goes() -> None:
+    """It goes, when it is of a kind that rules make."""
+
+    def check(_: Context, document: Document) -> Iterator[Outcome]:
+        if document.exists:
+            yield Finding(0, 0, "no longer needed", (Edit(0, len(document.text), ""),), ((),))
+
+    config = Document("config-private.yml", "version: 0.1\n")
+    stack = Stack(compose="compose.yml", configs=".")
+    context = Context(Settings(), stack, {"config-private.yml": config}.__getitem__)
+    (change,) = plan_changes([a_rule(check, role=Role.CONFIG)], context, Selection()).changes
+    assert (change.new.exists, change.new.text) == (False, "")
 
 
 def test_obstacles() -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from codemods.repository import Document
 
 Found = TypeVar("Found")
-_LAST_PUSHED = '''\
+LAST_PUSHED = '''\
 def {name}(tag_dir):
     """When the tag was last pushed; a push of the same tag leaves the time of its directory alone."""
     try:
@@ -38,7 +38,7 @@ def {name}(tag_dir):
     except OSError:  # no link yet: the first push is under way
         return os.path.getmtime(tag_dir)
 '''
-_IS_CACHE_TAG = '''\
+IS_CACHE_TAG = '''\
 def {name}(tag):
     """Whether the tag, given by name or directory, is build cache, which is never removed."""
     tag = os.path.basename(os.path.normpath(tag))
@@ -110,7 +110,7 @@ def _age(facts: CleanupFacts) -> _Part:
     else:
         edit = Edit(*place, f"{name}({file.source(age.path)})")
     message = "tags are aged by their directories, whose time a new push does not touch"
-    return _Part(edit, (file.path_at(place[0]), (f"def {name}",)), _LAST_PUSHED.format(name=name), message, place)
+    return _Part(edit, (file.path_at(place[0]), (f"def {name}",)), LAST_PUSHED.format(name=name), message, place)
 
 
 def _guard(facts: CleanupFacts, cache_tag: str) -> _Part:
@@ -118,7 +118,7 @@ def _guard(facts: CleanupFacts, cache_tag: str) -> _Part:
     file, removal = facts.file, _only(facts.removals, "remove a tag's directory")
     name, place = file.free_name("is_cache_tag"), file.span(removal.call)
     edit, path = file.insert_first(facts.decision(removal), f"if {name}({file.source(removal.tag)}):\n    continue\n")
-    function = _IS_CACHE_TAG.format(name=name, cache_tag=cache_tag)
+    function = IS_CACHE_TAG.format(name=name, cache_tag=cache_tag)
     message = f"nothing keeps the tag {cache_tag} from being removed"
     return _Part(edit, (path, (f"def {name}",)), function, message, place)
 

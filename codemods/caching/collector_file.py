@@ -23,7 +23,8 @@ from codemods.engine.model import Finding, Impact, Outcome, Refusal, Role, rule
 from codemods.repository import Document
 from codemods.stack import COLLECTOR
 
-_OURS = "# Written by `codemod apply-caching`"
+OURS = "# Written by `codemod apply-caching`"
+"""The line by which a version of the script is known."""
 
 
 @rule("registry-add-collector", Role.COLLECTOR, impact=Impact.NONE, since="0.1.0", task="4")
@@ -35,7 +36,7 @@ def check(context: Context, document: Document) -> Iterator[Outcome]:
     if not document.exists:
         message = f"nothing collects the garbage of {context.settings.registry.service} without losing images"
         yield Finding(0, 0, message, (Edit(0, 0, text),), ((),))
-    elif _OURS not in document.text:
+    elif OURS not in document.text:
         advice = f"move it, and give its crontab line and its deployment another name than {COLLECTOR}"
         yield Refusal(0, "a file of the collector's name exists with other content", advice)
     elif document.text.replace("\r\n", "\n") != text:

@@ -51,7 +51,8 @@ from codemods.formats.yaml_edits import (
 )
 from codemods.repository import Document
 
-_CLONED = ("image", "restart", "networks", "<<")
+CLONED = ("image", "restart", "networks", "<<")
+"""Keys that the new service has from the registry above it, besides those that all registries share."""
 _NEVER_CLONED = ("ports", "container_name", "volumes", "hostname", "depends_on")
 
 
@@ -74,7 +75,7 @@ def check(context: Context, document: Document) -> Iterator[Outcome]:
         yield from publish_port(context, file, facts, nginx)
         yield from wait_for_registry(context, file, facts, nginx)
     if isinstance(nginx, Mapping) and context.siblings:
-        directory = _config_directory(context, _last(facts, context.siblings))
+        directory = _config_directory(context, last_of(facts, context.siblings))
         yield from mount_certificate(context, file, nginx, facts.nginx, directory)
 
 
@@ -84,10 +85,10 @@ def _service(context: Context, file: YamlFile, facts: ComposeFacts, services: Ma
     if not siblings:
         yield Refusal(services.start, "no registry service to take as a model", "name another file in paths.compose")
         return
-    model, last = _last(facts, siblings), _last(facts, context.neighbours)
+    model, last = last_of(facts, siblings), last_of(facts, context.neighbours)
     present = facts.services.get(registry.service)
     if present:
-        if difference := _other_content(present, _data_directory(context, model)):
+        if difference := other_content(present, data_directory(context, model)):
             yield Refusal(
                 next(pair.key.start for pair in services.pairs if pair.name == registry.service),
                 f"the service {registry.service} exists with other content: {difference}",
@@ -121,14 +122,14 @@ def _service(context: Context, file: YamlFile, facts: ComposeFacts, services: Ma
         )
 
 
-def _last(facts: ComposeFacts, registries: tuple[Service, ...]) -> Service:
+def last_of(facts: ComposeFacts, registries: tuple[Service, ...]) -> Service:
     """The last of some registries before nginx; the last of all when they stand behind it."""
     names = list(facts.services)
     end = names.index(facts.nginx.name) if facts.nginx else len(names)
     return next((service for service in reversed(registries) if service.name in names[:end]), registries[-1])
 
 
-def _other_content(present: Service, data: str) -> str:
+def other_content(present: Service, data: str) -> str:
     """What makes a service of our name another thing than our registry; empty when it is ours."""
     if not present.name.startswith("registry") or not present.image:
         return f"its image is {present.image or 'not named'}"
@@ -137,7 +138,7 @@ def _other_content(present: Service, data: str) -> str:
     return ""
 
 
-def _data_directory(context: Context, model: Service) -> str:
+def data_directory(context: Context, model: Service) -> str:
     """Our data directory: beside the model's when that is a path, else under the stack's directory."""
     directory = model.data_directory or ""
     parent = directory.rpartition("/")[0] if "/" in directory else f"{context.stack.directory}/data"
@@ -161,7 +162,7 @@ def _clone(context: Context, file: YamlFile, facts: ComposeFacts, pair: Pair, mo
             new = _volumes(context, file, inner, model)
         elif name == "healthcheck":
             new = probe_lines(file, mapping, model, logins=logins)
-        elif name in _CLONED or (name not in _NEVER_CLONED and _shared(name, siblings)):
+        elif name in CLONED or (name not in _NEVER_CLONED and _shared(name, siblings)):
             new = lines_of(file, inner)
             if inner.value.anchor and not isinstance(inner.value, Alias):
                 new = [f"{name}: *{inner.value.anchor}"]
@@ -199,7 +200,7 @@ def _volumes(context: Context, file: YamlFile, pair: Pair, model: Service) -> li
     config = model.mounted_from(model.config_target) if model.config_target else None
     directory = _config_directory(context, model)
     sources = {
-        model.data_directory: _data_directory(context, model),
+        model.data_directory: data_directory(context, model),
         config: f"{directory}/{context.settings.registry.config_name}",
     }
     items = []

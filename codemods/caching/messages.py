@@ -47,11 +47,15 @@ def commit_steps(changes: Sequence[Change], settings: Settings) -> list[CommitSt
     if len(pipelines) > PIPELINE_COMMITS:
         steps.append(_step(settings, f"{caching} {len(pipelines)} pipelines", PIPELINES, pipelines))
     else:
-        names = ((path, printable(posixpath.splitext(posixpath.basename(path))[0].lstrip("."))) for path in pipelines)
-        steps += (_step(settings, f"{caching} {name} pipeline", PIPELINES, [path]) for path, name in names)
+        steps += (_step(settings, f"{caching} {pipeline_name(path)} pipeline", PIPELINES, [path]) for path in pipelines)
     # The cleanup script is the plan's last task.
     steps.sort(key=lambda step: "cleanup-" in step.trailer)
     return [step for step in steps if step.paths]
+
+
+def pipeline_name(path: str) -> str:
+    """How a message calls a pipeline."""
+    return printable(posixpath.splitext(posixpath.basename(path))[0].lstrip("."))
 
 
 def _in_line(registry: RegistrySettings, place: str) -> str:

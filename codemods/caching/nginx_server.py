@@ -46,14 +46,13 @@ def check(context: Context, document: Document) -> Iterator[Outcome]:
     """Yield the upstream and the server that are missing, or what an older server lacks."""
     if context.compose is None:
         return
-    facts, registry = read_nginx(document.nginx), context.settings.registry
-    here = _Here(document.nginx, facts, registry, _hosts(context.siblings), _hosts(context.neighbours))
+    here, registry = Here.of(context, document.nginx), context.settings.registry
     if refusal := here.taken():
         yield refusal
     elif here.server:
         if any(map(here.lacks_upstream, here.server.targets)):
             yield here.add_upstream()
-        yield from refuse_other_scheme(facts, here.server, registry)
+        yield from refuse_other_scheme(here.facts, here.server, registry)
         yield from here.bring_up_to_date(context.settings.profile)
     elif not here.siblings:
         yield here.no_model()
@@ -68,7 +67,7 @@ def _hosts(services: Iterable[Service]) -> dict[str, str]:
 
 
 @dataclass
-class _Here:
+class Here:
     """What of the private registry is in the file, and its siblings; `hosts` leads to their short names.
 
     `around` has the hosts of all other registries: behind the last of those it goes.
@@ -79,6 +78,12 @@ class _Here:
     registry: RegistrySettings
     hosts: dict[str, str]
     around: dict[str, str]
+
+    @classmethod
+    def of(cls, context: Context, file: NginxFile) -> Here:
+        """What is in the file, by what compose says."""
+        registry = context.settings.registry
+        return cls(file, read_nginx(file), registry, _hosts(context.siblings), _hosts(context.neighbours))
 
     def __post_init__(self) -> None:
         http = [server for server in self.facts.servers if server.context == "http"]

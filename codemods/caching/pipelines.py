@@ -44,6 +44,7 @@ from codemods.formats.yaml_edits import (
     scalar_to_list,
 )
 from codemods.repository import Document
+from codemods.settings import RegistrySettings
 
 _CACHE_KEYS = ("cache_from", "cache_to", "cache_images")
 
@@ -222,10 +223,15 @@ def _shorten(file: YamlFile, step: StepEdits, pair: Pair, owner: Mapping, long_f
     step.change(node, [edit], file.path_of(node), "bare cache reference")
 
 
+def http_config(registry: RegistrySettings) -> Literal:
+    """What says to BuildKit that the registry speaks http (facts 31)."""
+    return Literal((f'[registry."{registry.host}"]', "  http = true", "  insecure = true"))
+
+
 def _set_http(context: Context, file: YamlFile, step: StepEdits, added: dict[str, object]) -> Iterator[Outcome]:
     """Say to BuildKit that the registry speaks http; over https take that away again."""
     registry = context.settings.registry
-    ours = Literal((f'[registry."{registry.host}"]', "  http = true", "  insecure = true"))
+    ours = http_config(registry)
     present = step.build.setting("buildkit_config")
     if present is None:
         if registry.scheme == "http":

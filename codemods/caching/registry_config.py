@@ -19,6 +19,7 @@ from collections.abc import Iterator
 
 from codemods.caching.production import USERS, users_mounted
 from codemods.engine.context import Context
+from codemods.engine.difference import Data
 from codemods.engine.edits import Edit
 from codemods.engine.model import Finding, Impact, Outcome, Refusal, Role, rule
 from codemods.formats.yaml import Mapping, Node, duplicate_key, parse, text_of
@@ -95,7 +96,7 @@ def check(context: Context, document: Document) -> Iterator[Outcome]:
             (remove_pair(document.yaml, filesystem, maxsize),),
             (("storage", "filesystem", "maxsize"),),
         )
-    elif not context.settings.verified and document.yaml.data == parse(config_text(registry, maxsize=False)).data:
+    elif not context.settings.verified and _without_logins(document) == _verified(registry):
         yield Refusal(
             0,
             "already migrated with profile verified; as-written would bring back maxsize, which caps nothing",
@@ -109,6 +110,14 @@ def config_text(registry: RegistrySettings, *, maxsize: bool) -> str:
     if registry.auth == "htpasswd":
         text = text.replace("health:\n", f"{_AUTH}health:\n")
     return text if maxsize else text.replace(f"    maxsize: {registry.storage}\n", "")
+
+
+def _without_logins(document: Document) -> dict[str, Data]:
+    return {key: value for key, value in document.yaml.data.items() if key != "auth"}
+
+
+def _verified(registry: RegistrySettings) -> Data:
+    return parse(config_text(registry._replace(auth="none"), maxsize=False)).data
 
 
 def _logins(context: Context, document: Document, root: Mapping) -> Iterator[Outcome]:

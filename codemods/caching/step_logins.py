@@ -67,11 +67,11 @@ def _logs_in_already(build: Build, host: str) -> bool:
 def _change(context: Context, file: YamlFile, step: StepEdits, logins: Sequence, *, wanted: bool) -> None:
     """Add our entry to a list of logins, take it out, or give it the scheme of today."""
     host, path = context.settings.registry.host, file.path_of(logins)
-    entries = [(number, item) for number, item in enumerate(logins.items) if _host_of(item) == host.lower()]
+    entries = [(number, item) for number, item in enumerate(logins.items) if host_of(item) == host.lower()]
     if wanted and not entries:
         step.change(logins, append_item(file, logins, _entry(context)), (*path, "+"), f"login to {host}")
     for number, item in entries:
-        if not wanted and context.settings.registry.auth == "none" and _is_ours(item):
+        if not wanted and context.settings.registry.auth == "none" and is_our_form(item):
             _remove(file, step, logins, number)
 
 
@@ -85,12 +85,13 @@ def _remove(file: YamlFile, step: StepEdits, logins: Sequence, number: int) -> N
         step.change(owner, [remove_pair(file, owner, pair)], (*file.path_of(owner), "logins"), what)
 
 
-def _host_of(item: Node) -> str | None:
+def host_of(item: Node) -> str | None:
+    """The host of an entry, as Docker keeps it."""
     entry = resolve(item)
     return login_host(text_of(entry.value("registry")) or "") if isinstance(entry, Mapping) else None
 
 
-def _is_ours(item: Node) -> bool:
+def is_our_form(item: Node) -> bool:
     """Whether an entry has the form that we write: a registry and two secrets."""
     entry = resolve(item)
     if not isinstance(entry, Mapping) or [pair.name for pair in entry.pairs] != ["registry", "username", "password"]:

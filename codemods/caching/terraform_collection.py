@@ -28,10 +28,8 @@ _CONFIG = "/etc/docker/registry/config.yml"
 
 def provide_collection(site: Site) -> Iterator[Outcome]:
     """Yield the missing line, or the collector's line for an earlier form."""
-    jobs = [job for job in site.facts.cron_jobs if _collects(job)]
-    present = [job for job in jobs if _is_about(job, site.container, site.data_directory)]
-    others = [job for job in jobs if job not in present]
-    known = [(job, service) for job in others if (service := _collected(site, job, site.siblings))]
+    present, known = collections(site)
+    others = [job for job in site.facts.cron_jobs if _collects(job) and job not in present]
     copies = {_renamed(site, job, service) for job, service in known}
     for job in present:
         yield from _present_collection(site, job, copies)
@@ -71,6 +69,22 @@ def _is_about(job: CronJob, container: str, data: str) -> bool:
     if script := collected_by_script(command):
         return script == container
     return mentions(command, container) or mentions(command, data)
+
+
+def collections(site: Site) -> tuple[list[CronJob], list[tuple[CronJob, Service]]]:
+    """The crontab lines that collect our registry's garbage, and those of the siblings."""
+    jobs = [job for job in site.facts.cron_jobs if _collects(job)]
+    present = [job for job in jobs if _is_about(job, site.container, site.data_directory)]
+    others = [job for job in jobs if job not in present]
+    return present, [(job, service) for job in others if (service := _collected(site, job, site.siblings))]
+
+
+def is_recipes(site: Site, job: CronJob) -> bool:
+    """Whether a crontab line has one of the forms that the recipe has ever written."""
+    command, container = job.line.command, site.container
+    copies = {_renamed(site, other, service) for other, service in collections(site)[1]}
+    known = command in {*copies, live_command(container, _CONFIG)} or is_live(command, container)
+    return known or is_stopped(command, container) or read_collector(command) is not None
 
 
 def _present_collection(site: Site, job: CronJob, copies: set[str]) -> Iterator[Outcome]:

@@ -33,7 +33,7 @@ from codemods.formats.hcl_edits import NewElement, copied, insert_block, insert_
 _OTHER_NAME = "set registry.name in codemod.toml to another name, or take this element out"
 
 
-class _File(NamedTuple):
+class File(NamedTuple):
     """A file on the machine: from `path` in the repository; from the users' variable when that is None."""
 
     destination: str
@@ -60,10 +60,15 @@ def last_file(site: Site) -> int:
     return max((*ours, *_configs(site)))
 
 
-def _configuration(site: Site) -> _File:
+def every_file(site: Site) -> list[File]:
+    """The files that the recipe deploys under any settings."""
+    return [_configuration(site), _users(site), *_certificate(site)]
+
+
+def _configuration(site: Site) -> File:
     if site.context.stack.configs is None:
         raise CannotEdit("the directory of the registry configurations is not known", "set paths.configs")
-    return _File(
+    return File(
         site.destination,
         posixpath.normpath(f"{site.context.stack.configs}/{site.registry.config_name}"),
         f"{site.registry.name} R/W registry config (no proxy = accepts pushes)",
@@ -79,9 +84,9 @@ def _exists(site: Site, path: str) -> bool:
         return True
 
 
-def _bring(site: Site, files: Iterable[_File]) -> Iterator[Finding]:
+def _bring(site: Site, files: Iterable[File]) -> Iterator[Finding]:
     """Files that are missing go behind the one before them that is there."""
-    missing: list[_File] = []
+    missing: list[File] = []
     after: int | None = None
     for file in files:
         present = _find(site, file)
@@ -96,25 +101,31 @@ def _bring(site: Site, files: Iterable[_File]) -> Iterator[Finding]:
     yield from _insertion(site, missing, after)
 
 
-def _production(site: Site) -> Iterator[_File]:
+def _production(site: Site) -> Iterator[File]:
     """The files of https and logins, in the order of the list."""
+    yield _users(site)
+    if site.registry.scheme == "http" or brings_certificate(site.context):
+        yield from _certificate(site)
+
+
+def _users(site: Site) -> File:
+    path = f"{posixpath.dirname(site.destination)}/{site.registry.users_name}"
+    return File(path, None, f"the users of the {site.registry.name} registry", brings_users(site.context))
+
+
+def _certificate(site: Site) -> Iterator[File]:
     registry, directory = site.registry, posixpath.dirname(site.destination)
-    name = registry.name
-    users = f"{directory}/{registry.users_name}"
-    yield _File(users, None, f"the users of the {name} registry", brings_users(site.context))
-    if registry.scheme == "http" or brings_certificate(site.context):
-        https = registry.scheme == "https"
-        certificate = f"{directory}/{registry.certificate_name}"
-        yield _File(certificate, registry.certificate, f"the {name} registry's certificate", https, is_secret=False)
-        yield _File(f"{directory}/{registry.key_name}", registry.key, "the certificate's key", https)
+    wanted, about = registry.scheme == "https", f"the {registry.name} registry's certificate"
+    yield File(f"{directory}/{registry.certificate_name}", registry.certificate, about, wanted, is_secret=False)
+    yield File(f"{directory}/{registry.key_name}", registry.key, "the certificate's key", wanted)
 
 
-def _find(site: Site, file: _File) -> Deployment | None:
+def _find(site: Site, file: File) -> Deployment | None:
     """The element that writes a file."""
     return next((one for one in site.facts.deployments if is_file(one.destination, file.destination)), None)
 
 
-def _insertion(site: Site, files: Sequence[_File], after: int | None) -> Iterator[Finding]:
+def _insertion(site: Site, files: Sequence[File], after: int | None) -> Iterator[Finding]:
     """The elements for files, if any, behind element `after`, else behind the registries' configurations."""
     if not files:
         return
@@ -125,24 +136,29 @@ def _insertion(site: Site, files: Sequence[_File], after: int | None) -> Iterato
     names = ", ".join(posixpath.basename(file.destination) for file in files)
     what = f"{names} {'is' if len(files) == 1 else 'are'} not written to {posixpath.dirname(site.destination)}"
     finding = site.finding(after, what, edits, "+")
-    is_declared = all(file.path is not None for file in files) or _declaration(site)
+    is_declared = all(file.path is not None for file in files) or declaration(site)
     yield finding if is_declared else _with_variable(site, finding, _declare(site))
 
 
-def _removal(site: Site, present: Deployment, file: _File) -> Finding:
+def is_as_declared(site: Site, block: Block) -> bool:
+    """Whether the declaration of the users' variable is as the recipe writes it, and one element at most uses it."""
+    text, lines = site.file.text, declaration_lines(site)
+    is_shared = text.count(f"var.{site.registry.users_variable}") > 1
+    return not is_shared and text[block.start : block.end].replace("\r\n", "\n") == "\n".join(lines)
+
+
+def _removal(site: Site, present: Deployment, file: File) -> Finding:
     """The element taken out again, and with the users their variable when it is as it was written."""
     comment = _element(site, "", present.index, file).comment
     edits = [remove_element(site.file, site.elements, present.index, comment=comment)]
     finding = site.finding(present.index, f"{present.destination} is not needed any more", edits, "-")
-    block, text = _declaration(site), site.file.text
-    if file.path is not None or block is None or text.count(f"var.{site.registry.users_variable}") > 1:
-        return finding
-    if text[block.start : block.end].replace("\r\n", "\n") != "\n".join(_declaration_lines(site)):
+    block = declaration(site)
+    if file.path is not None or block is None or not is_as_declared(site, block):
         return finding
     return _with_variable(site, finding, remove_block(site.file, block))
 
 
-def _other_source(site: Site, present: Deployment, file: _File) -> Iterator[Finding]:
+def _other_source(site: Site, present: Deployment, file: File) -> Iterator[Finding]:
     """The same file, from where the settings say now."""
     if present.kind != "file" or not file.path or is_source(site, present, file.path):
         return
@@ -155,14 +171,14 @@ def _with_variable(site: Site, finding: Finding, edit: Edit) -> Finding:
     return finding._replace(edits=(*finding.edits, edit), writes=writes)
 
 
-def _declaration(site: Site) -> Block | None:
+def declaration(site: Site) -> Block | None:
     """The block that declares the users' variable."""
     return next(
         (block for block in site.file.blocks if block.path == (f"variable.{site.registry.users_variable}",)), None
     )
 
 
-def _declaration_lines(site: Site) -> list[str]:
+def declaration_lines(site: Site) -> list[str]:
     return [f'variable "{site.registry.users_variable}" {{', "  type      = string", "  sensitive = true", "}"]
 
 
@@ -176,7 +192,7 @@ def _declare(site: Site) -> Edit:
         )
     above = [block.end for block in variables if block.end < last.start]
     gap = not above or site.file.text.count("\n", max(above), last.start) > 1
-    return insert_block(site.file, last, _declaration_lines(site), gap=gap)
+    return insert_block(site.file, last, declaration_lines(site), gap=gap)
 
 
 def _configs(site: Site) -> list[int]:
@@ -184,12 +200,12 @@ def _configs(site: Site) -> list[int]:
     return [one.index for one in site.facts.deployments if is_config(site, one)] or [simple_model(site).index]
 
 
-def _element(site: Site, source: str, after: int, file: _File) -> NewElement:
+def _element(site: Site, source: str, after: int, file: File) -> NewElement:
     """With a comment like those above the siblings' configurations."""
     return new_element(site, source, after, f"Write {file.about}", _configs(site))
 
 
-def _source(site: Site, model: Deployment, file: _File) -> str:
+def _source(site: Site, model: Deployment, file: File) -> str:
     """The model's element with our source and our destination, each with its own way to write the directory."""
     destination = destination_like(model, file.destination)
     if file.is_secret:
@@ -204,7 +220,7 @@ def _source(site: Site, model: Deployment, file: _File) -> str:
     return copied(site.file, site.element(model.index), edits)
 
 
-def _given(site: Site, model: Deployment, file: _File) -> Edit:
+def _given(site: Site, model: Deployment, file: File) -> Edit:
     """What the model encodes, replaced by our file or by the users' variable."""
     if file.path is not None:
         return Edit(*model.source_span, source_like(site, model, file.path))

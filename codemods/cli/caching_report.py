@@ -7,60 +7,35 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from codemods.caching.production import production_notes
-from codemods.cli.one_report import one_report
+from codemods.cli.recipe_report import commit_notes, found_notes, in_one, listed, messages, recipe_report, skips_ci
 from codemods.engine.baseline import find_baseline
-from codemods.engine.inspection import PARSE_ERROR
 from codemods.engine.judge import judge
-from codemods.engine.model import Finding, Note, Severity
-from codemods.engine.report.located import reported_change, reported_finding, reported_refusal
-from codemods.engine.report.model import Report, ReportedRefusal, count, exit_code
-from codemods.engine.run import PIPELINES, ChangeSet
+from codemods.engine.model import Finding, Severity
+from codemods.engine.report.model import Report, count
+from codemods.engine.run import PIPELINES, Change, ChangeSet
 from codemods.engine.series import together
 from codemods.errors import CodemodError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from codemods.cli.session import Session
     from codemods.commit import CommitResult
-    from codemods.engine.run import Change
 
 
 def build_report(session: Session, found: ChangeSet, *, pending: bool, committed: CommitResult | None) -> Report:
     """The report of a run; with `pending` its changes are shown, not made."""
-    from codemods.caching.recipe import RECIPE
-
-    unparsable = [item for item in found.refusals if item.rule == PARSE_ERROR]
-    severities = {rule.id: rule.severity for rule in RECIPE}
-    findings = tuple(
-        reported_finding(item, severities.get(item.rule, Severity.ERROR))
-        for item in (*unparsable, *found.findings)
-        if not item.wants_edits
-    )
-    refusals = tuple(reported_refusal(item) for item in found.refusals if item.rule != PARSE_ERROR)
-    refusals += tuple(_refused_commit(committed)) if committed else ()
-    return Report(
-        command="apply-caching",
-        exit_code=exit_code(findings=findings, refusals=refusals, pending=pending and bool(found.changes)),
-        profile=session.settings.profile,
-        findings=findings,
-        changes=tuple(reported_change(change) for change in found.changes),
-        refusals=refusals,
-        notes=(
-            *_notes(session, found),
-            *(_commit_notes(session, committed) if committed else ()),
-        ),
-        pending=pending,
-        next_steps=tuple(_next_steps(session, found, pending=pending, committed=committed)) if found.changes else (),
-    )
+    notes = [
+        *_notes(session, found),
+        *(commit_notes(session, committed) if committed else ()),
+    ]
+    steps = _next_steps(session, found, pending=pending, committed=committed) if found.changes else ()
+    return recipe_report("apply-caching", session, found, committed, notes, steps, pending=pending)
 
 
 def finished(session: Session, reports: Sequence[Report], found: Sequence[ChangeSet]) -> Report:
     """One report of the runs for all registries, and what is still wrong after them."""
-    changes = together(found)
-    report = one_report(reports)
-    if len(reports) > 1:
-        report = replace(report, changes=tuple(map(reported_change, changes)))
+    report, changes = in_one(reports, found), together(found)
     if report.pending or not changes:
         return report
     return replace(report, notes=(*report.notes, *_still_wrong(session, changes)))
@@ -88,48 +63,12 @@ def _still_wrong(session: Session, changes: Sequence[Change]) -> Iterator[str]:
         yield "`codemod check` shows them; `codemod check --write-baseline` lets CI pass until they are repaired"
 
 
-def _refused_commit(committed: CommitResult) -> Iterator[ReportedRefusal]:
-    refused = committed.refused
-    if refused is None:
-        return
-    waiting = f" ({count(len(committed.pending), 'commit')} after it not tried)" if committed.pending else ""
-    advice = f"its changes are in the working tree{waiting}: mend what it says, then commit by hand"
-    output = "".join(f"\n{line}" for line in refused.output)
-    yield ReportedRefusal("commit", refused.message, 1, refused.reason + output, advice)
-
-
-def _commit_notes(session: Session, committed: CommitResult) -> Iterator[str]:
-    for commit in committed.commits:
-        yield f"committed {commit.id[:10]} {commit.message}"
-        for paths, what in (
-            (commit.rewritten, "a hook rewrote"),
-            (commit.extra, "a hook added"),
-            (commit.left, "a hook changed, without adding it to the commit,"),
-        ):
-            if paths:
-                yield f"{what} {_listed(paths)}"
-    prefix = session.settings.commit.prefix.strip()
-    if committed.commits and _skips_ci(prefix):
-        yield f"the messages say {prefix}: pushing these commits starts no pipeline"
-
-
 def _notes(session: Session, found: ChangeSet) -> Iterator[str]:
     settings = session.settings
-    yield from session.context.stack.notes
-    if settings.paths.pipelines and not session.context.stack.pipelines:
-        yield f"no pipeline found: paths.pipelines is {', '.join(settings.paths.pipelines)}"
-    for item in found.notes:
-        assert isinstance(item.outcome, Note)
-        yield f"{item.document.path}: {item.outcome.message}"
-    if found.suppressed:
-        paths = dict.fromkeys(item.located.document.path for item in found.suppressed)
-        places = count(len(found.suppressed), "place")
-        yield f"{places} left alone, suppressed by a comment or the baseline: {_listed(paths)}"
-    if found.left_out:
-        yield f"not changed, as the stack is changed as a whole or not at all: {_listed(found.left_out)}"
+    yield from found_notes(session, found)
     if found.held_back:
         yield (
-            f"held back: {_listed(found.held_back)}; a pipeline cannot build without its registry, and the stack was "
+            f"held back: {listed(found.held_back)}; a pipeline cannot build without its registry, and the stack was "
             f"refused (--only {PIPELINES} writes them all the same)"
         )
     changed = {change.path for change in found.changes}
@@ -137,7 +76,7 @@ def _notes(session: Session, found: ChangeSet) -> Iterator[str]:
         for clash in session.context.images.collisions:
             names = ", ".join(f"{primary} → {session.context.images.of(primary)}" for primary in clash)
             yield f"images with the same short name got longer local names: {names}"
-    pinned = sum("image pinned" in message for message in _messages(found))
+    pinned = sum("image pinned" in message for message in messages(found))
     if pinned:
         yield (
             f"{count(pinned, 'step')} pinned to {settings.woodpecker.plugin_image}: a privileged image, older than "
@@ -170,13 +109,13 @@ def _next_steps(session: Session, found: ChangeSet, *, pending: bool, committed:
         yield f"`codemod sync-vm` brings {host} up to date: cloud-init runs on a first boot only"
     address = _address(session) or "the address of that machine"
     yield f"`codemod sync-dns` makes {registry.hostname} an A record to {address}"
-    if any("image pinned" in message for message in _messages(found)):
+    if any("image pinned" in message for message in messages(found)):
         where = f" ({stack.plugins_privileged_at})" if stack.plugins_privileged_at else ""
         yield (
             f"check that the CI server's WOODPECKER_PLUGINS_PRIVILEGED{where} lists the plugin without a tag, or "
             f"{settings.woodpecker.plugin_image}"
         )
-    start = ", and start a pipeline by hand" if committed and _skips_ci(settings.commit.prefix) else ""
+    start = ", and start a pipeline by hand" if committed and skips_ci(settings.commit.prefix) else ""
     yield f"only now push{start}: a pipeline cannot build before its registry answers"
     yield "`codemod verify`, after the second build: it asks the registry, the name and the build cache"
 
@@ -196,19 +135,3 @@ def _terraform(session: Session, fact: str) -> str:
         return str(getattr(session.context.terraform, fact, ""))
     except CodemodError:
         return ""
-
-
-def _skips_ci(prefix: str) -> bool:
-    return any(mark in prefix.lower() for mark in ("[ci skip]", "[skip ci]"))
-
-
-def _listed(paths: Iterable[str]) -> str:
-    """The first ten paths, and how many more there are."""
-    first = list(paths)
-    more = f" and {len(first) - 10} more" if len(first) > 10 else ""
-    return ", ".join(first[:10]) + more
-
-
-def _messages(found: ChangeSet) -> Iterator[str]:
-    for change in found.changes:
-        yield from (item.outcome.message for item in change.findings if isinstance(item.outcome, Finding))

@@ -23,6 +23,7 @@ from codemods.errors import CodemodError
 _COMMANDS = {
     "init": ("codemods.cli.init", "Write codemod.toml: what was found in the repository, and what it asked for."),
     "apply-caching": ("codemods.cli.apply_caching", "Give the repository its private registry and its layer caching."),
+    "remove-caching": ("codemods.cli.remove_caching", "Take out again what apply-caching added."),
     "check": ("codemods.cli.check", "Check the repository for drift and known mistakes."),
     "sync-vm": ("codemods.cli.sync_vm", "Roll the stack out to the live machines, or back."),
     "vm": ("codemods.cli.vm", "Pin host keys, lock and unlock machines, list roll-outs."),

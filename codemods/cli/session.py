@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from ipaddress import ip_address
@@ -52,14 +53,15 @@ class Session:
 
     def has_adopted_recipe(self) -> bool:
         """Whether the repository has settings of its own, or any part of the recipe."""
+        return has_settings(self.repository.root) or any(one._has_a_part() for one in self.each())
+
+    def _has_a_part(self) -> bool:
         registry, context = self.settings.registry, self.context
-        if has_settings(self.repository.root):
-            return True
-        try:
+        with suppress(CodemodError):  # what cannot be read is said by the rules that read it
             if context.compose is not None and registry.service in context.compose.services:
                 return True
-        except CodemodError:
-            return False
+        if context.stack.nginx and registry.service.encode() in self.repository.peek(context.stack.nginx):
+            return True
         return any(
             registry.host.encode() in self.repository.peek(path)
             for path in context.stack.pipelines

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 PARSE_ERROR = "parse-error"
 _READ_BY_RULE = (Role.PIPELINE, Role.CLEANUP, Role.COLLECTOR, Role.SUPPRESSION)
 """Files that their rule looks at first as text: most pipelines build nothing, a script may be of another language."""
-_CREATED = (Role.CONFIG, Role.COLLECTOR)
-"""Files that a rule makes when they are not there."""
+CREATED = (Role.CONFIG, Role.COLLECTOR)
+"""Files that a rule makes when they are not there; one whose text a rule takes away goes."""
 _FACTS = (Role.COMPOSE, Role.NGINX, Role.TERRAFORM)
 """Files that rules read besides the one they are about."""
 _REPAIR = "repair the file, or exclude it in codemod.toml (exclude = […])"
@@ -86,7 +86,7 @@ def inspect(rules: Sequence[Rule], context: Context, progress: Progress) -> Iter
             continue
         try:
             document = context.document(path)
-            if rule.role not in _CREATED and not document.exists:
+            if rule.role not in CREATED and not document.exists:
                 raise CannotEdit("there is no such file", "restore it, or set paths in codemod.toml to another one")
             if rule.role not in _READ_BY_RULE and document.exists:
                 reading(rule.role, document)

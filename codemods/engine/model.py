@@ -87,12 +87,21 @@ class Finding(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """A place that must change but will not be touched, and what the user can do about it; `block` as in Finding."""
+    """A place that must change but will not be touched, and what the user can do about it; `block` as in Finding.
+
+    Nothing of its group is written, unless it is `partial`: then the rest can be changed without it.
+    """
 
     start: int
     reason: str
     advice: str
     block: int | None = None
+    partial: bool = False
+
+    @property
+    def blocks(self) -> bool:
+        """Whether nothing of its group may be written."""
+        return not self.partial
 
 
 class Note(NamedTuple):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from codemods.engine.context import Context
 from codemods.engine.edits import Edit, apply_edits
-from codemods.engine.inspection import Judged, Located, Progress
+from codemods.engine.inspection import CREATED, Judged, Located, Progress
 from codemods.engine.judge import judge, open_outcomes
 from codemods.engine.model import Finding, Impact, Note, Refusal, Role, Rule
 from codemods.engine.verify import check_bytes, check_meaning
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
 PIPELINES = "woodpecker-add-registry-cache"
 _STACK = "stack"
 _DEFECT = "this is a defect of the tool, worth a bug report; nothing of this file's group was written"
+
+
+class Order(Enum):
+    """Which of the groups waits for the others: a refusal in what comes first holds it back."""
+
+    STACK_FIRST = "a pipeline cannot build before its registry is there"
+    STACK_LAST = "a registry cannot go as long as a pipeline needs it"
 
 
 class NotIdempotent(CodemodError):
@@ -74,7 +82,7 @@ class ChangeSet:
 
     @property
     def changes(self) -> list[Change]:
-        """All changes, the stack first."""
+        """All changes, in the order in which they are written."""
         return [change for group in self.groups for change in group]
 
 
@@ -102,6 +110,7 @@ def plan_changes(
     obstacles: Callable[[Sequence[str]], Mapping[str, Refusal]] = lambda paths: {},
     progress: Progress = lambda done, total: None,
     baseline: Baseline | None = None,
+    order: Order = Order.STACK_FIRST,
 ) -> ChangeSet:
     """Run all rules, apply their edits in memory, prove the result, and run all rules again on it.
 
@@ -114,7 +123,7 @@ def plan_changes(
     judged = judge(selected, context, baseline, progress)
     located = list(open_outcomes(judged))
     result.suppressed = [item for item in judged if item.suppressed and selection.has_path(item.located.document.path)]
-    refused = {_group(context, item.document.path) for item in located if isinstance(item.outcome, Refusal)}
+    refused = {_group(context, item.document.path) for item in located if _blocks(item)}
     _sort(located, selection, result)
     proposals: dict[str, list[Located]] = {}
     for item in result.findings:
@@ -134,10 +143,12 @@ def plan_changes(
         else:
             groups.setdefault(group, []).append(change)
     ready = {group: changes for group, changes in groups.items() if changes and group not in refused}
-    if _STACK in refused and ready and PIPELINES not in selection.only:
-        result.held_back, ready = list(ready), {}
-        result.refusals += [item for item in located if _is_the_reason(item, context, selection)]
-    result.groups = list(ready.values())
+    if held := _held_back(order, refused, ready, selection):
+        result.held_back = [change.path for group in held for change in ready.pop(group)]
+        reasons = [item for item in located if _blocks(item) and _group(context, item.document.path) not in held]
+        result.refusals += [item for item in reasons if not selection.has_path(item.document.path)]
+    groups_in_order = sorted(ready, key=lambda group: group == _STACK, reverse=order is Order.STACK_FIRST)
+    result.groups = [ready[group] for group in groups_in_order]
     named = {item.document.path for item in result.refusals}
     wanted = dict.fromkeys(item.document.path for item in result.findings if item.wants_edits)
     result.left_out = [path for path in wanted if _group(context, path) in refused and path not in named]
@@ -160,10 +171,17 @@ def _sort(located: Collection[Located], selection: Selection, result: ChangeSet)
                     result.notes.append(item)
 
 
-def _is_the_reason(item: Located, context: Context, selection: Selection) -> bool:
-    """Whether this refusal holds the pipelines back and lies outside of what was to be reported."""
-    path = item.document.path
-    return isinstance(item.outcome, Refusal) and _group(context, path) == _STACK and not selection.has_path(path)
+def _blocks(item: Located) -> bool:
+    return isinstance(item.outcome, Refusal) and item.outcome.blocks
+
+
+def _held_back(
+    order: Order, refused: Collection[str], ready: Mapping[str, list[Change]], selection: Selection
+) -> list[str]:
+    """The groups that must wait because one that comes before them was refused; none when `--only` asks for them."""
+    if order is Order.STACK_LAST:
+        return [group for group in ready if group == _STACK and set(refused) - {_STACK}]
+    return list(ready) if _STACK in refused and PIPELINES not in selection.only else []
 
 
 def _group(context: Context, path: str) -> str:
@@ -182,7 +200,8 @@ def apply_findings(role: Role, findings: Sequence[Located]) -> tuple[Change | No
         writes += item.outcome.writes
     new = document
     try:
-        new = Document(document.path, apply_edits(document.text, edits), document.bom)
+        text = apply_edits(document.text, edits)
+        new = Document(document.path, text, document.bom, exists=bool(text) or role not in CREATED)
         problem = check_bytes(document.text, new.text, edits) or check_meaning(role, document, new, writes)
     except OverlapError as error:
         findings, problem = _overlapping(findings), str(error)
@@ -219,11 +238,11 @@ def _check_idempotence(
         return
     new = {change.path: change.new for change in result.changes}
     again = context.over(lambda path: new.get(path) or context.document(path))
-    known = {item.document.path for item in located if item.wants_edits or isinstance(item.outcome, Refusal)}
+    known = {item.document.path for item in located if item.wants_edits or _blocks(item)}
     restless = [
         item
         for item in look(again)
-        if (item.wants_edits or isinstance(item.outcome, Refusal))
+        if (item.wants_edits or _blocks(item))
         and (item.document.path in new or item.document.path not in known)
         and selection.has_path(item.document.path)
     ]

@@ -36,7 +36,8 @@ def check_meaning(role: Role, old: Document, new: Document, writes: Iterable[Pat
     """
     declared = set(writes)
     before = reading(role, old) if old.exists else None
-    changed = list(differences(before, _proof(role, new)))
+    after = _proof(role, new) if new.exists else None
+    changed = list(differences(before, after))
     for path in changed:
         if not any(path[: len(prefix)] == prefix for prefix in declared):
             return f"it would change {_shown(path)}, which no rule declares"

@@ -147,6 +147,11 @@ def one_line(file: NginxFile, directive: Directive) -> str:
     return " ".join(file.text[word.start : word.end] for word in directive.words) + ";"
 
 
+def has_lines_for_itself(file: NginxFile, directive: Directive) -> bool:
+    """Whether nothing but comments shares a line with a directive."""
+    return _begins_line(file, directive) and _line_end(file, directive) is not None
+
+
 def _begins_line(file: NginxFile, directive: Directive) -> bool:
     start = file.text.rfind("\n", 0, directive.start) + 1
     return not file.text[start : directive.start].strip(_BLANK)

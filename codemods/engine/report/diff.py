@@ -32,13 +32,13 @@ def unified_diff(path: str, old: str, new: str, old_exists: bool = True, new_exi
         return header
     header += f"--- {_header_name('a/' + path) if old_exists else '/dev/null'}\n"
     header += f"+++ {_header_name('b/' + path) if new_exists else '/dev/null'}\n"
-    old_lines, new_lines = _lines(old), _lines(new)
-    spans = list(_settled(list(_spans(old_lines, new_lines)), old_lines, new_lines))
-    shown_old, shown_new = _lines(mask_secrets(old)), _lines(mask_secrets(new))
+    old_lines, new_lines = split_lines(old), split_lines(new)
+    spans = changed_lines(old_lines, new_lines)
+    shown_old, shown_new = split_lines(mask_secrets(old)), split_lines(mask_secrets(new))
     return header + "".join(_hunk(group, shown_old, shown_new) for group in _groups(spans))
 
 
-class _Span(NamedTuple):
+class Span(NamedTuple):
     """Old lines that new lines take the place of; both ranges exclude their end."""
 
     old_start: int
@@ -47,33 +47,38 @@ class _Span(NamedTuple):
     new_end: int
 
 
-def _lines(text: str) -> list[str]:
+def changed_lines(old: Sequence[str], new: Sequence[str]) -> list[Span]:
+    """Where two texts differ, each place as a reader would name it."""
+    return list(_settled(list(_spans(old, new)), old, new))
+
+
+def split_lines(text: str) -> list[str]:
     """Split after every `\\n`, the only line end that git knows."""
     *whole, rest = text.split("\n")
     lines = [line + "\n" for line in whole]
     return [*lines, rest] if rest else lines
 
 
-def _spans(old: Sequence[str], new: Sequence[str]) -> Iterator[_Span]:
+def _spans(old: Sequence[str], new: Sequence[str]) -> Iterator[Span]:
     """Where the texts differ: between lines that occur once in both, difflib looks at what is left."""
-    region = _trimmed(old, new, _Span(0, len(old), 0, len(new)))
+    region = _trimmed(old, new, Span(0, len(old), 0, len(new)))
     old_start, new_start = region.old_start, region.new_start
     for old_end, new_end in [*_anchors(old, new, region), (region.old_end, region.new_end)]:
-        gap = _trimmed(old, new, _Span(old_start, old_end, new_start, new_end))
+        gap = _trimmed(old, new, Span(old_start, old_end, new_start, new_end))
         yield from _compare(old, new, gap)
         old_start, new_start = old_end + 1, new_end + 1
 
 
-def _trimmed(old: Sequence[str], new: Sequence[str], span: _Span) -> _Span:
+def _trimmed(old: Sequence[str], new: Sequence[str], span: Span) -> Span:
     old_start, old_end, new_start, new_end = span
     while old_start < old_end and new_start < new_end and old[old_start] == new[new_start]:
         old_start, new_start = old_start + 1, new_start + 1
     while old_start < old_end and new_start < new_end and old[old_end - 1] == new[new_end - 1]:
         old_end, new_end = old_end - 1, new_end - 1
-    return _Span(old_start, old_end, new_start, new_end)
+    return Span(old_start, old_end, new_start, new_end)
 
 
-def _anchors(old: Sequence[str], new: Sequence[str], region: _Span) -> list[tuple[int, int]]:
+def _anchors(old: Sequence[str], new: Sequence[str], region: Span) -> list[tuple[int, int]]:
     """Lines that occur once in either region, as many as both have in the same order."""
     old_lines, new_lines = old[region.old_start : region.old_end], new[region.new_start : region.new_end]
     old_counts, new_counts = Counter(old_lines), Counter(new_lines)
@@ -108,7 +113,7 @@ def _longest_rise(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     return run[::-1]
 
 
-def _compare(old: Sequence[str], new: Sequence[str], gap: _Span) -> Iterator[_Span]:
+def _compare(old: Sequence[str], new: Sequence[str], gap: Span) -> Iterator[Span]:
     old_size, new_size = gap.old_end - gap.old_start, gap.new_end - gap.new_start
     if not old_size or not new_size or old_size * new_size > COMPARABLE:
         if old_size or new_size:
@@ -119,10 +124,10 @@ def _compare(old: Sequence[str], new: Sequence[str], gap: _Span) -> Iterator[_Sp
     old_lines, new_lines = old[gap.old_start : gap.old_end], new[gap.new_start : gap.new_end]
     for tag, i1, i2, j1, j2 in SequenceMatcher(None, old_lines, new_lines, autojunk=False).get_opcodes():
         if tag != "equal":
-            yield _Span(gap.old_start + i1, gap.old_start + i2, gap.new_start + j1, gap.new_start + j2)
+            yield Span(gap.old_start + i1, gap.old_start + i2, gap.new_start + j1, gap.new_start + j2)
 
 
-def _settled(spans: Sequence[_Span], old: Sequence[str], new: Sequence[str]) -> Iterator[_Span]:
+def _settled(spans: Sequence[Span], old: Sequence[str], new: Sequence[str]) -> Iterator[Span]:
     """Move what was only added or only removed to where a reader sees it begin.
 
     A block that ends like the text before it, or begins like the text after it, has several places that mean the
@@ -137,7 +142,7 @@ def _settled(spans: Sequence[_Span], old: Sequence[str], new: Sequence[str]) -> 
             shift = _best_shift(old, span.old_start, span.old_end, floor - span.old_start, ceiling - span.old_end)
         else:
             shift = 0
-        yield _Span(*(place + shift for place in span))
+        yield Span(*(place + shift for place in span))
         floor = span.old_end + shift + 1
 
 
@@ -161,7 +166,7 @@ def _depth(lines: Sequence[str], start: int, end: int) -> int:
     return MAX_DEPTH if first.lstrip()[0] in "}])" else len(first) - len(first.lstrip())
 
 
-def _groups(spans: Sequence[_Span]) -> Iterator[list[_Span]]:
+def _groups(spans: Sequence[Span]) -> Iterator[list[Span]]:
     """Spans whose context would touch share a hunk."""
     group = [spans[0]]
     for span in spans[1:]:
@@ -172,7 +177,7 @@ def _groups(spans: Sequence[_Span]) -> Iterator[list[_Span]]:
     yield group
 
 
-def _hunk(group: Sequence[_Span], old: Sequence[str], new: Sequence[str]) -> str:
+def _hunk(group: Sequence[Span], old: Sequence[str], new: Sequence[str]) -> str:
     before = min(CONTEXT, group[0].old_start)
     after = min(CONTEXT, len(old) - group[-1].old_end)
     old_start, old_end = group[0].old_start - before, group[-1].old_end + after

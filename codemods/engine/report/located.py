@@ -28,7 +28,8 @@ def reported_change(change: EngineChange) -> Change:
 
     document = change.document
     old, new = (("\ufeff" if document.bom else "") + text for text in (document.text, change.new_text))
-    diff = unified_diff(change.path, old if document.exists else "", new, old_exists=document.exists)
+    old, new = old if document.exists else "", new if change.new.exists else ""
+    diff = unified_diff(change.path, old, new, old_exists=document.exists, new_exists=change.new.exists)
     what = tuple(item.outcome.message for item in change.findings if isinstance(item.outcome, Finding))
     return Change(",".join(change.rules), change.path, change.impact, diff, what)
 

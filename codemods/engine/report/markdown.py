@@ -116,7 +116,7 @@ def _diffs(diffs: Iterable[str], with_diffs: bool) -> str:
 
 
 def _change(change: Change) -> tuple[str, ...]:
-    sizes = ["new" if change.creates else "", f"+{change.added}" if change.added else ""]
+    sizes = [change.fate, f"+{change.added}" if change.added else ""]
     sizes.append(f"-{change.removed}" if change.removed else "")
     rules = ", ".join(code(rule) for rule in change.rule.split(","))
     return code(change.path), " ".join(filter(None, sizes)), str(change.impact), rules

@@ -98,6 +98,16 @@ class Change:
         """Whether the file is a new one."""
         return "\nnew file mode " in self.diff.partition("\n@@")[0]
 
+    @property
+    def deletes(self) -> bool:
+        """Whether the file goes."""
+        return "\ndeleted file mode " in self.diff.partition("\n@@")[0]
+
+    @property
+    def fate(self) -> str:
+        """`new` or `gone`; empty for a file that was there and stays."""
+        return "new" if self.creates else "gone" if self.deletes else ""
+
 
 @dataclass(frozen=True, slots=True)
 class ReportedRefusal:

@@ -102,7 +102,7 @@ def _changes(changes: Sequence[Change], verbose: bool) -> Iterator[Line]:
 def _change_row(change: Change) -> list[Piece]:
     return [
         Piece(printable(change.path)),
-        Piece("new" if change.creates else "", "green"),
+        Piece(change.fate, "red" if change.deletes else "green"),
         Piece(f"+{change.added}" if change.added else "", "green"),
         Piece(f"-{change.removed}" if change.removed else "", "red"),
         _impact(change.impact),

@@ -1,0 +1,4 @@
+version: 0.1
+log:
+  fields:
+    service: registry-${name}
