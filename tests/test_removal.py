@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from codemods.formats.yaml import parse
 from tests.command import EXAMPLE, changed, codemod, commit_all, git
 from tests.soak import EXAMPLES
 from tests.test_cases import DIRECTORIES, read_case, read_tree
@@ -153,9 +154,13 @@ def names_us(text: bytes) -> bool:
 PINNED = re.compile(rb"(plugin-docker-buildx)(?::[\w.-]+)?")
 
 
-def without_pins(files: dict[str, bytes]) -> dict[str, bytes]:
-    """The files without the plugin's versions and without blank lines, of which one may stay in a script."""
-    return {path: re.sub(rb"\n\s*\n", b"\n", PINNED.sub(rb"\1", content)) for path, content in files.items()}
+def comparable(files: dict[str, bytes]) -> dict[str, object]:
+    """The files without the plugin's versions and without blank lines, of which one may stay in a script.
+
+    Pipelines as data: a list of one element became a scalar, and a list again in another place of the line.
+    """
+    plain = {path: re.sub(rb"\n\s*\n", b"\n", PINNED.sub(rb"\1", content)) for path, content in files.items()}
+    return {path: parse(text.decode()).data if ".woodpecker" in path else text for path, text in plain.items()}
 
 
 @settings(max_examples=max(EXAMPLES // 4, 25), deadline=None)
@@ -181,4 +186,4 @@ def test_without_commits_nothing_of_ours_is_left(data: st.DataObject, state: str
                 assert not names_us(result[path]), path
         if not any(map(names_us, before.values())):
             run(root, values, "apply-caching", "--allow-dirty")
-            assert without_pins(tree(root)) == without_pins(migrated)
+            assert comparable(tree(root)) == comparable(migrated)
