@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from codemods.cli.progress import progress
 from codemods.cli.session import Session, known_rules, open_session, scope
 from codemods.engine.inspection import Located
 from codemods.engine.model import Refusal, Role, Rule
+from codemods.engine.report.formats import print_as
 from codemods.engine.run import PIPELINES, Change, ChangeSet, Order, Selection, plan_changes
 from codemods.engine.series import plan_series
 from codemods.errors import CannotEdit, SettingsError
@@ -180,7 +180,7 @@ def select(session: Session, common: CommonOptions, options: Options) -> Selecti
 def finish(report: Report, options: Options, verbosity: int) -> int:
     """Print the report; its exit code."""
     with reader_may_leave():
-        _print(report, options, verbosity)
+        print_as(options.format, report, verbosity, diff=options.diff)
     return report.exit_code
 
 
@@ -201,18 +201,3 @@ def _bytes(change: Change) -> tuple[bytes | None, bytes | None]:
     """What is in the file, and what is to be; None for no file."""
     old, new = change.document, change.new
     return old.encode(old.text) if old.exists else None, old.encode(new.text) if new.exists else None
-
-
-def _print(report: Report, options: Options, verbosity: int) -> None:
-    if options.format == "text":
-        from codemods.engine.report.text import print_report
-
-        print_report(report, sys.stdout, sys.stderr, diff=options.diff, verbosity=verbosity)
-        return
-    if options.format == "json":
-        from codemods.engine.report.as_json import as_json as render
-    else:
-        from codemods.engine.report.markdown import as_markdown as render
-    # Machines read UTF-8, whatever the terminal's encoding is.
-    sys.stdout.buffer.write(render(report).encode())
-    sys.stdout.buffer.flush()

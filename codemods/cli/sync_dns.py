@@ -18,6 +18,7 @@ from codemods.cli.session import Session, open_session
 from codemods.credentials import FILE, Credentials, configuration_directory, find_credentials, origin_of
 from codemods.dns.model import ADDRESS_TYPES, Change, Provider, Record, Wanted
 from codemods.engine.report.escape import printable
+from codemods.engine.report.formats import print_as
 from codemods.engine.report.model import CheckResult, CheckState, RecordChange, RecordData, Report, exit_code
 from codemods.errors import CodemodError, SettingsError
 from codemods.extras import require_extra
@@ -57,7 +58,7 @@ def sync_dns(common: CommonOptions, plan: bool, yes: bool, format: str) -> int:
     require_extra("net", "httpx", "dns")
     report = _sync_all(_records(session, common), options, common)
     with reader_may_leave():
-        _print(report, options, common.verbosity)
+        print_as(options.format, report, common.verbosity)
     return report.exit_code
 
 
@@ -214,15 +215,3 @@ def _no_credentials(origin: str, variables: str) -> CodemodError:
         f"there are no dns credentials for {origin}: set CODEMOD_DNS_ORIGIN={origin} and {variables}, "
         f"or write them to {configuration_directory() / FILE}"
     )
-
-
-def _print(report: Report, options: Options, verbosity: int) -> None:
-    if options.format == "json":
-        from codemods.engine.report.as_json import as_json
-
-        sys.stdout.buffer.write(as_json(report).encode())
-        sys.stdout.buffer.flush()
-        return
-    from codemods.engine.report.text import print_report
-
-    print_report(report, sys.stdout, sys.stderr, verbosity=verbosity)

@@ -81,10 +81,10 @@ def sync_vm(common: CommonOptions, /, **values: object) -> int:
     from codemods.rollout.ssh import patch
 
     patch()  # before anything else is imported: it looks through all objects that there are
-    from codemods.cli.sync_vm_run import print_sync
     from codemods.cli.sync_vm_stacks import sync_stacks
+    from codemods.engine.report.formats import print_as
 
     report = sync_stacks(common, options)
     with reader_may_leave():
-        print_sync(report, options, common.verbosity)
+        print_as(options.format, report, common.verbosity)
     return report.exit_code

@@ -14,6 +14,7 @@ import click
 
 from codemods.cli.sync_vm import LAST
 from codemods.engine.report.escape import printable
+from codemods.engine.report.formats import print_as
 from codemods.engine.report.model import (
     CheckResult,
     CheckState,
@@ -184,7 +185,7 @@ class SyncRun:
 
             print_report(report, sys.stderr, sys.stderr, verbosity=self.common.verbosity)
         else:
-            print_sync(report, self.options, self.common.verbosity)
+            print_as(self.options.format, report, self.common.verbosity)
         pending = sum(host.state is HostState.PENDING for host in report.hosts)
         return click.confirm(f"Roll this out to {count(pending, 'machine')}?", default=False, err=True)
 
@@ -321,16 +322,3 @@ def _failed(name: str, result: Any) -> Host:
 
 def _reason(result: Any) -> str:
     return "interrupted" if isinstance(result, Interrupted) else str(result)
-
-
-def print_sync(report: Report, options: Options, verbosity: int) -> None:
-    """Print the report in the format asked for."""
-    if options.format == "json":
-        from codemods.engine.report.as_json import as_json
-
-        sys.stdout.buffer.write(as_json(report).encode())
-        sys.stdout.buffer.flush()
-        return
-    from codemods.engine.report.text import print_report
-
-    print_report(report, sys.stdout, sys.stderr, verbosity=verbosity)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -12,6 +11,7 @@ import click
 from codemods.cli.main import common_options, reader_may_leave
 from codemods.cli.options import CommonOptions
 from codemods.cli.session import Session, open_session
+from codemods.engine.report.formats import print_as
 from codemods.engine.report.model import CheckResult, CheckState, Report, exit_code
 from codemods.errors import CodemodError, CredentialsError, SettingsError
 
@@ -96,7 +96,7 @@ def verify(common: CommonOptions, /, **values: object) -> int:
         results = (*results, CheckResult("verify", "", CheckState.ERROR, message))
     report = Report("verify", exit_code(checks=results), checks=results)
     with reader_may_leave():
-        _print(report, options, common.verbosity)
+        print_as(options.format, report, common.verbosity)
     return report.exit_code
 
 
@@ -125,15 +125,3 @@ def run_checks(session: Session, options: Options, common: CommonOptions) -> Ite
 def _asked(options: Options) -> list[str]:
     """The checks that were asked for by name."""
     return [name for name in _CHECKS if getattr(options, name)]
-
-
-def _print(report: Report, options: Options, verbosity: int) -> None:
-    if options.format == "json":
-        from codemods.engine.report.as_json import as_json
-
-        sys.stdout.buffer.write(as_json(report).encode())
-        sys.stdout.buffer.flush()
-        return
-    from codemods.engine.report.text import print_report
-
-    print_report(report, sys.stdout, sys.stderr, verbosity=verbosity)

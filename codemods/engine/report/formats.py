@@ -19,12 +19,12 @@ def render(report: Report, name: str) -> str:
     return text
 
 
-def print_as(name: str, report: Report, verbosity: int) -> None:
-    """Print the report as text, or in one of FORMATS."""
+def print_as(name: str, report: Report, verbosity: int, *, diff: bool = False) -> None:
+    """Print the report as text, with `diff` the diffs too, or in one of FORMATS."""
     if name == "text":
         from codemods.engine.report.text import print_report
 
-        print_report(report, sys.stdout, sys.stderr, verbosity=verbosity)
+        print_report(report, sys.stdout, sys.stderr, diff=diff, verbosity=verbosity)
         return
     # Machines read UTF-8, whatever the terminal's encoding is; names that are none have halves of surrogate pairs.
     sys.stdout.buffer.write(render(report, name).encode("utf-8", "backslashreplace"))
