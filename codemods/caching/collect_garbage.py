@@ -372,7 +372,7 @@ class Docker:
 
     def refuse_in_roll_out(self) -> None:
         """A roll-out of the stack would start the registry again. Raises Failed."""
-        directory = (self.found["Config"]["Labels"] or {}).get("com.docker.compose.project.working_dir")
+        directory = (self.found["Config"].get("Labels") or {}).get("com.docker.compose.project.working_dir")
         lock = Path(directory or "/nowhere") / ".sync-vm/lock"
         if lock.is_dir():
             raise Failed(f"a roll-out is under way, it holds {lock}", LOCKED)

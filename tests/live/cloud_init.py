@@ -35,7 +35,7 @@ def vm_repository(parent: Path, *, migrated: bool, small: bool = False) -> Path:
     """A git repository in `parent` with the example's stack in a form that runs without the internet.
 
     A pull-through registry ends when its upstream does not answer: without `proxy` the same files make plain ones.
-    The password, which stood there, is the secret that signs uploads instead. Docker probes after 2 s, not 30.
+    The password, which stood there, is the secret that signs uploads instead. Docker probes after 3 s, not 30.
     `small`: with two of the five, where many VMs share this host.
     """
     root = example(parent)
@@ -45,7 +45,7 @@ def vm_repository(parent: Path, *, migrated: bool, small: bool = False) -> Path:
     config = source / "config.yaml"
     config.write_text(config.read_text().partition("proxy:\n")[0])
     replace(config, "  addr: :5000\n", "  addr: :5000\n  secret: ${password}\n")
-    replace(source / "docker-compose.yml", "interval: 30s", "interval: 2s")
+    replace(source / "docker-compose.yml", "interval: 30s", "interval: 3s")
     for name in ("quay", "k8s", "kyverno") if small else ():
         drop_registry(root, name)
     commit_all(root)

@@ -68,13 +68,21 @@ def dockerd(machine: Machine) -> Iterator[Dockerd]:
 
 
 @pytest.fixture(scope="session")
-def stack(dockerd: Dockerd, verified: Path) -> Deployment:
-    """The stack of the `verified` repository, serving on the machine."""
+def deployed(dockerd: Dockerd, verified: Path) -> Deployment:
+    """The stack of the `verified` repository on the machine."""
     require("skopeo", "crontab")
     deployment = Deployment(dockerd)
     deployment.lay(verified)
     deployment.up()
     return deployment
+
+
+@pytest.fixture(scope="module")
+def stack(deployed: Deployment) -> Iterator[Deployment]:
+    """The same, serving; it rests while other modules are tested, as its health checks take time from them."""
+    deployed.wake()
+    yield deployed
+    deployed.rest()
 
 
 @pytest.fixture(scope="module")

@@ -91,6 +91,15 @@ class Deployment:
             raise LabError(f"{done.stdout}{done.stderr}\n{self.logs()}")
         self.wait_until_serving()
 
+    def rest(self) -> None:
+        """Let all containers sleep."""
+        self.machine.shell("docker ps -q | xargs -r docker pause")
+
+    def wake(self) -> None:
+        """Let sleeping containers go on."""
+        self.machine.shell("docker ps -q --filter status=paused | xargs -r docker unpause")
+        self.wait_until_serving()
+
     def restart(self, container: str) -> None:
         """Restart a container, and return when the registry answers through nginx."""
         self.dockerd.docker("restart", container)
