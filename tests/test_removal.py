@@ -74,7 +74,7 @@ def copied(source: Path, place: str) -> Path:
     return root
 
 
-@settings(max_examples=max(EXAMPLES // 4, 25), deadline=None)
+@settings(max_examples=max(EXAMPLES // 8, 25), deadline=None)
 @given(st.data(), st.sampled_from(sorted(STATES)))
 def test_commits_are_taken_back_to_the_byte(data: st.DataObject, state: str) -> None:
     """After `apply-caching --commit`, `remove-caching --commit` leaves every file as it was before, and nothing to do.
@@ -120,7 +120,7 @@ def with_remarks(text: bytes, lines: list[bytes]) -> bytes:
     return b"\n".join(result)
 
 
-@settings(max_examples=max(EXAMPLES // 4, 25), deadline=None)
+@settings(max_examples=max(EXAMPLES // 8, 25), deadline=None)
 @given(st.data(), st.sampled_from(sorted(STATES)), st.booleans())
 def test_what_others_wrote_since_stays(data: st.DataObject, state: str, known: bool) -> None:
     """Remarks put into the migrated files stay where they are, and ours goes, with and without the commits."""
@@ -163,7 +163,7 @@ def comparable(files: dict[str, bytes]) -> dict[str, object]:
     return {path: parse(text.decode()).data if ".woodpecker" in path else text for path, text in plain.items()}
 
 
-@settings(max_examples=max(EXAMPLES // 4, 25), deadline=None)
+@settings(max_examples=max(EXAMPLES // 8, 25), deadline=None)
 @given(st.data(), st.sampled_from(sorted(STATES)))
 def test_without_commits_nothing_of_ours_is_left(data: st.DataObject, state: str) -> None:
     """All that is recognised goes, and nothing else: `apply-caching` makes the same files of what is left."""
