@@ -11,6 +11,8 @@ from codemods.engine.report.escape import printable
 from codemods.engine.run import PIPELINES, Change
 from codemods.settings import RegistrySettings, Settings
 
+TRAILER = "Codemod: apply-caching"
+"""How the last line of a commit begins; the name of a rule follows."""
 PIPELINE_COMMITS = 10
 """More pipelines than this share one commit."""
 
@@ -39,21 +41,24 @@ def commit_steps(changes: Sequence[Change], settings: Settings) -> list[CommitSt
         made = [change for change in changes if rule in change.rules]
         if rule in places and all(mentions(change.document.text, registry.service) for change in made):
             subject = _in_line(registry, places[rule])
-        steps.append(_step(settings, subject, rule, [change.path for change in made]))
+        steps.append(step(settings, TRAILER, subject, rule, [change.path for change in made]))
     built = [change for change in changes if PIPELINES in change.rules]
-    pipelines = [change.path for change in built]
     is_there = all(registry.host in change.document.text for change in built)
     caching = _in_line(registry, "").strip() if is_there else "add BuildKit layer caching and dual-push to"
-    if len(pipelines) > PIPELINE_COMMITS:
-        steps.append(_step(settings, f"{caching} {len(pipelines)} pipelines", PIPELINES, pipelines))
-    else:
-        steps += (_step(settings, f"{caching} {pipeline_name(path)} pipeline", PIPELINES, [path]) for path in pipelines)
+    steps += pipeline_steps(settings, TRAILER, caching, [change.path for change in built])
     # The cleanup script is the plan's last task.
     steps.sort(key=lambda step: "cleanup-" in step.trailer)
     return [step for step in steps if step.paths]
 
 
-def pipeline_name(path: str) -> str:
+def pipeline_steps(settings: Settings, trailer: str, what: str, paths: Sequence[str]) -> list[CommitStep]:
+    """A commit for each pipeline, or one for all when they are many; `what` is said of them."""
+    if len(paths) > PIPELINE_COMMITS:
+        return [step(settings, trailer, f"{what} {len(paths)} pipelines", PIPELINES, paths)]
+    return [step(settings, trailer, f"{what} {_name(path)} pipeline", PIPELINES, [path]) for path in paths]
+
+
+def _name(path: str) -> str:
     """How a message calls a pipeline."""
     return printable(posixpath.splitext(posixpath.basename(path))[0].lstrip("."))
 
@@ -63,5 +68,6 @@ def _in_line(registry: RegistrySettings, place: str) -> str:
     return f"follow the settings of the {registry.name} registry in {place}"
 
 
-def _step(settings: Settings, subject: str, rule: str, paths: Iterable[str]) -> CommitStep:
-    return CommitStep(f"{settings.commit.prefix}{subject}", tuple(paths), f"Codemod: apply-caching {rule}")
+def step(settings: Settings, trailer: str, subject: str, rule: str, paths: Iterable[str]) -> CommitStep:
+    """One commit with the settings' prefix."""
+    return CommitStep(f"{settings.commit.prefix}{subject}", tuple(paths), f"{trailer} {rule}")

@@ -25,10 +25,7 @@ if TYPE_CHECKING:
 
 def build_report(session: Session, found: ChangeSet, *, pending: bool, committed: CommitResult | None) -> Report:
     """The report of a run; with `pending` its changes are shown, not made."""
-    notes = [
-        *_notes(session, found),
-        *(commit_notes(session, committed) if committed else ()),
-    ]
+    notes = [*_notes(session, found), *(commit_notes(session, committed) if committed else ())]
     steps = _next_steps(session, found, pending=pending, committed=committed) if found.changes else ()
     return recipe_report("apply-caching", session, found, committed, notes, steps, pending=pending)
 
@@ -45,8 +42,7 @@ def _still_wrong(session: Session, changes: Sequence[Change]) -> Iterator[str]:
     """What the check finds in the repository as it is now, and the way to live with it."""
     from codemods.catalogue import LINT
 
-    new = {change.path: change.new for change in changes}
-    after = session.context.over(lambda path: new[path] if path in new else session.context.document(path))
+    after = session.context.over({change.path: change.new for change in changes})
     rules = [rule for rule in LINT if rule.id not in session.settings.ignore]
     severities = {rule.id: rule.severity for rule in rules}
     counts: Counter[str] = Counter(
@@ -57,8 +53,8 @@ def _still_wrong(session: Session, changes: Sequence[Change]) -> Iterator[str]:
     for severity in Severity:
         mine = {rule: number for rule, number in counts.items() if severities.get(rule) is severity}
         if mine:
-            listed = ", ".join(f"{rule} {number}" for rule, number in mine.items())
-            yield f"the check still finds {count(sum(mine.values()), severity.value)}: {listed}"
+            told = ", ".join(f"{rule} {number}" for rule, number in mine.items())
+            yield f"the check still finds {count(sum(mine.values()), severity.value)}: {told}"
     if counts:
         yield "`codemod check` shows them; `codemod check --write-baseline` lets CI pass until they are repaired"
 

@@ -44,9 +44,7 @@ def _proof(session: Session, found: ChangeSet) -> Iterator[str]:
     """Whether the recipe, run on the result, would make what was there."""
     from codemods.caching.recipe import RECIPE
 
-    new = {change.path: change.new for change in found.changes}
-    context = session.context
-    after = context.over(lambda path: new[path] if path in new else context.document(path))
+    after = session.context.over({change.path: change.new for change in found.changes})
     try:
         again = {change.path: change.new_text for change in plan_changes(RECIPE, after, Selection()).changes}
     except CodemodError:

@@ -10,8 +10,6 @@ from codemods.cli.recipe_run import Options, Run, finish, open_run, recipe_optio
 from codemods.cli.removal_report import build_report
 from codemods.engine.run import Order
 
-TRAILER = "Codemod: apply-caching"
-
 
 @click.command("remove-caching")
 @recipe_options
@@ -22,6 +20,7 @@ def remove_caching(common: CommonOptions, /, **values: object) -> int:
     Where the migration's commits are in the history, the files get back what stood there before them. PATHs limit what
     is written, never what is looked at; RULE is the rule of apply-caching that added something.
     """
+    from codemods.caching.messages import TRAILER
     from codemods.caching.removal.messages import commit_steps
     from codemods.caching.removal.recipe import removal
     from codemods.history import read_history

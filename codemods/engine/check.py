@@ -51,7 +51,7 @@ def fix(
     seen: set[frozenset[tuple[str, str]]] = set()
     roles = {rule.id: rule.role for rule in rules}
     for _ in range(MAX_PASSES):
-        current = context.over(_overlay(texts, context.document))
+        current = context.over(texts)
         judged = judge(rules, current, baseline)
         fixable = [item for item in open_outcomes(judged) if wanted(item)]
         chosen = _winners(rules, fixable)
@@ -69,11 +69,6 @@ def fix(
         seen.add(state)
     names = ", ".join(dict.fromkeys(item.rule for findings in chosen.values() for item in findings))
     raise FixCycle(f"nothing was written: the fixes of {names} undo each other (a defect of the tool)")
-
-
-def _overlay(texts: dict[str, Document], read: Callable[[str], Document]) -> Callable[[str], Document]:
-    frozen = dict(texts)
-    return lambda path: frozen[path] if path in frozen else read(path)
 
 
 def _winners(rules: Sequence[Rule], findings: Iterable[Located]) -> dict[str, list[Located]]:

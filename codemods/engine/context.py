@@ -50,10 +50,15 @@ class Context:
             return (self,)
         return (Context(self.settings, self.stack, self.document, self.directives), *self.others)
 
-    def over(self, document: Callable[[str], Document]) -> Context:
-        """The same with other texts."""
-        others = tuple(other.over(document) for other in self.others)
-        return Context(self.settings, self.stack, document, self.directives, others)
+    def over(self, new: Mapping[str, Document]) -> Context:
+        """The same with other documents at some paths."""
+        documents = dict(new)
+
+        def read(path: str) -> Document:
+            return documents[path] if path in documents else self.document(path)
+
+        others = tuple(other.over(new) for other in self.others)
+        return Context(self.settings, self.stack, read, self.directives, others)
 
     @cached_property
     def pipelines(self) -> frozenset[str]:

@@ -98,11 +98,6 @@ class Refusal(NamedTuple):
     block: int | None = None
     partial: bool = False
 
-    @property
-    def blocks(self) -> bool:
-        """Whether nothing of its group may be written."""
-        return not self.partial
-
 
 class Note(NamedTuple):
     """Something the user should know about the document; nothing is to be done."""

@@ -172,7 +172,7 @@ def _sort(located: Collection[Located], selection: Selection, result: ChangeSet)
 
 
 def _blocks(item: Located) -> bool:
-    return isinstance(item.outcome, Refusal) and item.outcome.blocks
+    return isinstance(item.outcome, Refusal) and not item.outcome.partial
 
 
 def _held_back(
@@ -237,7 +237,7 @@ def _check_idempotence(
     if not result.changes:
         return
     new = {change.path: change.new for change in result.changes}
-    again = context.over(lambda path: new.get(path) or context.document(path))
+    again = context.over(new)
     known = {item.document.path for item in located if item.wants_edits or _blocks(item)}
     restless = [
         item

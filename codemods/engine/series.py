@@ -20,22 +20,17 @@ def plan_series(contexts: Sequence[Context], plan: Callable[[Context], ChangeSet
     new: dict[str, Document] = {}
     planned = []
     for context in contexts:
-        seen = _over(context, new) if new else context
+        seen = context.over(new) if new else context
         planned.append((seen, plan(seen)))
         new.update((change.path, change.new) for change in planned[-1][1].changes)
     for context in contexts[:-1]:
-        for change in plan(_over(context, new)).changes:
+        for change in plan(context.over(new)).changes:
             name, rules = context.settings.registry.name, ", ".join(change.rules)
             raise NotIdempotent(
                 f"nothing was written: {rules} for the registry {name} would change {change.path} again, as another "
                 "registry leaves it (a defect of the tool, worth a bug report)"
             )
     return planned
-
-
-def _over(context: Context, new: dict[str, Document]) -> Context:
-    texts = dict(new)
-    return context.over(lambda path: texts.get(path) or context.document(path))
 
 
 def together(found: Iterable[ChangeSet]) -> list[Change]:

@@ -89,12 +89,10 @@ def choose(name: str, runs: Sequence[PastRun], wanted: str) -> list[PastRun]:
     Raises CodemodError.
     """
     undoable = [one for one in runs if one.can_be_undone]
-    if not undoable:
-        raise CodemodError(f"{name}: there is no roll-out to take back; `codemod vm runs {name}` lists them")
     forward = [one for one in undoable if one.record.get("kind") != ROLL_BACK]
+    if not (undoable if wanted else forward):
+        raise CodemodError(f"{name}: there is no roll-out to take back; `codemod vm runs {name}` lists them")
     if not wanted:
-        if not forward:
-            raise CodemodError(f"{name}: there is no roll-out to take back; `codemod vm runs {name}` lists them")
         return forward[:1]
     if wanted not in [one.id for one in undoable]:
         raise CodemodError(f"{name}: there is no run {wanted} to take back; `codemod vm runs {name}` lists them")

@@ -15,6 +15,7 @@ from codemods.engine.edits import Edit
 from codemods.engine.model import Finding, Impact, Note, Outcome, Refusal, Role, rule
 from codemods.formats.yaml import parse
 from codemods.repository import Document
+from codemods.settings import RegistrySettings
 
 
 @rule("registry-add-private-config", Role.CONFIG, impact=Impact.RECREATE, since="0.1.0", task="1")
@@ -25,9 +26,7 @@ def check(context: Context, document: Document) -> Iterator[Outcome]:
     registry = context.settings.registry
     if users := [name for name in _users(context) if name != registry.service]:
         yield Note(f"{', '.join(users)} uses this configuration: it stays")
-    elif _data(document) == parse(config_text(registry._replace(auth="none"), maxsize=False)).data and not _comments(
-        document
-    ):
+    elif not document.yaml.comments and _data(document) == _written(registry):
         whole = Edit(0, len(document.text), "")
         yield Finding(0, 0, f"without the configuration of {registry.service}", (whole,), ((),))
     else:
@@ -43,8 +42,9 @@ def _users(context: Context) -> list[str]:
     return [one.name for one in services if any(f"/{mount.source}".endswith(ending) for mount in one.mounts)]
 
 
-def _comments(document: Document) -> bool:
-    return bool(document.yaml.comments)
+def _written(registry: RegistrySettings) -> Data:
+    """What the recipe's file says, without what depends on the settings."""
+    return parse(config_text(registry._replace(auth="none"), maxsize=False)).data
 
 
 def _data(document: Document) -> Data:

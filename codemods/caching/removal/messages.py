@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from codemods.caching.messages import PIPELINE_COMMITS, pipeline_name
-from codemods.commit import CommitStep
+from codemods.caching.messages import pipeline_steps, step
 from codemods.engine.run import PIPELINES, Change
 
 if TYPE_CHECKING:
+    from codemods.commit import CommitStep
     from codemods.settings import Settings
+
+TRAILER = "Codemod: remove-caching"
 
 
 def commit_steps(changes: Sequence[Change], settings: Settings) -> list[CommitStep]:
@@ -25,15 +27,8 @@ def commit_steps(changes: Sequence[Change], settings: Settings) -> list[CommitSt
         "registry-add-private-config": f"remove {registry.name} R/W registry config",
     }
     paths = [change.path for change in changes if PIPELINES in change.rules]
-    what = "remove BuildKit layer caching and dual-push from"
-    if len(paths) > PIPELINE_COMMITS:
-        steps = [_step(settings, f"{what} {len(paths)} pipelines", PIPELINES, paths)]
-    else:
-        steps = [_step(settings, f"{what} {pipeline_name(path)} pipeline", PIPELINES, [path]) for path in paths]
+    steps = pipeline_steps(settings, TRAILER, "remove BuildKit layer caching and dual-push from", paths)
     for rule, subject in subjects.items():
-        steps.append(_step(settings, subject, rule, [change.path for change in changes if rule in change.rules]))
+        made = [change.path for change in changes if rule in change.rules]
+        steps.append(step(settings, TRAILER, subject, rule, made))
     return [step for step in steps if step.paths]
-
-
-def _step(settings: Settings, subject: str, rule: str, paths: Sequence[str]) -> CommitStep:
-    return CommitStep(f"{settings.commit.prefix}{subject}", tuple(paths), f"Codemod: remove-caching {rule}")

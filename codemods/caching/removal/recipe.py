@@ -60,7 +60,7 @@ def _from_history(rule: Rule, context: Context, document: Document, versions: tu
         text = earlier
     between = _with_text(rule, document, text)
     found = list(_find(rule, context, between))
-    if text == document.text or any(isinstance(one, Refusal) and one.blocks for one in found):
+    if text == document.text or any(isinstance(one, Refusal) and not one.partial for one in found):
         return
     new = _with_text(rule, document, _applied(between, found))
     if new.text == document.text:
@@ -84,12 +84,8 @@ def _with_text(rule: Rule, document: Document, text: str) -> Document:
 
 def _find(rule: Rule, context: Context, document: Document) -> Iterator[Outcome]:
     """What the rule finds in another version of a document; a refusal where it cannot be read."""
-
-    def read(path: str) -> Document:
-        return document if path == document.path else context.document(path)
-
     try:
-        yield from rule.check(context.over(read), document)
+        yield from rule.check(context.over({document.path: document}), document)
     except (ParseError, CannotEdit) as error:
         yield Refusal(0, str(error), "")
 
